@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model: everything that is known of a process tree, as plain values.
+//
+// It is the same type after collecting from the kernel and after reading an image: the protobuf messages of images/,
+// with sharing said by ids. It holds no descriptors, no ptrace, no libbpf. validate() runs on it after both.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "base/result.h"
+#include "images/file.pb.h"
+#include "images/memory.pb.h"
+#include "images/task.pb.h"
+
+namespace bpfckpt {
+
+struct Model {
+  pb::Tasks tasks;
+  pb::Memory memory;
+  pb::Files files;
+};
+
+// Look-ups by id. Points into the model, which must outlive it and must not be changed in its shape meanwhile.
+class ModelIndex {
+ public:
+  explicit ModelIndex(const Model& model);
+
+  // Null where there is none.
+  const pb::Process* process(std::uint32_t pid) const { return find(processes_, pid); }
+  const pb::AddressSpace* address_space(std::uint32_t id) const { return find(address_spaces_, id); }
+  const pb::File* file(std::uint32_t id) const { return find(files_, id); }
+  const pb::FileObject* object(std::uint32_t id) const { return find(objects_, id); }
+  const pb::FdTable* fd_table(std::uint32_t id) const { return find(fd_tables_, id); }
+  const pb::FsContext* fs_context(std::uint32_t id) const { return find(fs_contexts_, id); }
+  const pb::Credentials* credentials(std::uint32_t id) const { return find(credentials_, id); }
+  const pb::Namespaces* namespaces(std::uint32_t id) const { return find(namespaces_, id); }
+
+ private:
+  template <class T>
+  using Table = std::unordered_map<std::uint32_t, const T*>;
+  template <class T>
+  static const T* find(const Table<T>& table, std::uint32_t key) {
+    auto it = table.find(key);
+    return it == table.end() ? nullptr : it->second;
+  }
+
+  Table<pb::Process> processes_;
+  Table<pb::AddressSpace> address_spaces_;
+  Table<pb::File> files_;
+  Table<pb::FileObject> objects_;
+  Table<pb::FdTable> fd_tables_;
+  Table<pb::FsContext> fs_contexts_;
+  Table<pb::Credentials> credentials_;
+  Table<pb::Namespaces> namespaces_;
+};
+
+// Checks that the model hangs together: ids unique and resolved, parents before children, mappings ordered and
+// page-aligned, page runs inside of mappings, register blobs of the right size, numbers in range. Nothing is
+// trusted: the model may come from a hostile image. Error::BadImage names the first thing found.
+Result<void> validate(const Model& model);
+
+}  // namespace bpfckpt
