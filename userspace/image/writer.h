@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes a checkpoint. Nothing of it is to be seen in the directory before finish() succeeds; an older
+// complete checkpoint in the same directory stays complete until that instant, and goes then.
+//
+//   TRY_ASSIGN(ImageWriter writer, ImageWriter::open(dir));       // before the freeze
+//   TRY_ASSIGN(RawImage pages, writer.create_raw("pages-1"));     // before the freeze
+//   ... pages.fd is written, address_space.set_pages_image(pages.name) ...
+//   TRY(writer.finish(model, manifest));                          // after it
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/directory.h"
+#include "images/manifest.pb.h"
+#include "model/model.h"
+
+namespace bpfckpt::image {
+
+// A raw file of the checkpoint. The writer owns the descriptor, which is open for reading and writing and
+// stays so until the writer goes. Bytes may be written in any order and by other processes.
+struct RawImage {
+  std::string name;  // for the model: AddressSpace.pages_image, Content.image
+  int fd = -1;
+};
+
+class ImageWriter {
+ public:
+  struct Options {
+    // fsync of every file before it gets its name, and of the directory. Without it a crash of the machine
+    // (not of bpfckpt) may lose or damage the checkpoint; the checksums tell.
+    bool durable = true;
+    // Checksums are made by that many threads; 0: one a processor.
+    unsigned threads = 0;
+  };
+
+  // The directory must exist. Fails with a clear error where nothing can be written (read-only, no
+  // permission), and with Error::Conflict where another process writes a checkpoint into it. Removes what a
+  // killed writer left.
+  static Result<ImageWriter> open(const std::string& path, Options options);
+  static Result<ImageWriter> open(const std::string& path) { return open(path, Options{}); }
+
+  // A fresh raw file. `stem` is unique in the checkpoint; the name that it gets is "STEM.img", or another one
+  // if an older checkpoint in the directory uses that. Safe from several threads.
+  Result<RawImage> create_raw(std::string_view stem);
+  // Forgets a raw file again: nothing was written that is worth keeping.
+  void discard_raw(std::string_view name);
+
+  // Checks the model, writes the metadata, makes the checksums, and publishes everything, the manifest last.
+  // Fills in the manifest what is known here: format version, files, architecture, page size, kernel, boot
+  // id, time and root pid; the caller has set program version, CPU, options and stats. May be called once.
+  // After a failure there is no new manifest, and nothing is left once the writer is gone.
+  Result<void> finish(const Model& model, pb::Manifest& manifest);
+
+  const std::string& path() const { return directory_->path(); }
+
+ private:
+  explicit ImageWriter(std::unique_ptr<ImageDirectory> directory, Options options);
+  std::string name_for(std::string_view stem, std::string_view suffix) const;
+  Result<void> describe_host(const Model& model, pb::Manifest& manifest) const;
+  Result<void> checksum_all(pb::Manifest& manifest);
+  Result<void> publish_all(const pb::Manifest& manifest);
+
+  std::unique_ptr<ImageDirectory> directory_;  // files_ point into it
+  Options options_;
+  unsigned generation_ = 1;
+  std::unique_ptr<std::mutex> mutex_;           // of files_
+  std::map<std::string, TemporaryFile> files_;  // by name, metadata included
+  std::string tasks_name_, memory_name_, files_name_;
+};
+
+}  // namespace bpfckpt::image
