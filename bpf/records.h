@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * The records that the BPF iterators write and userspace/collect reads: one definition for both sides.
+ *
+ * A record begins with its type and its whole length (fixed part, trailing bytes and padding; a multiple of 8).
+ * Fixed-width fields, explicit padding, sizes asserted. Kernel pointers are identities while the tree is frozen and
+ * never leave bpfckpt. Numbers of processes are those of the reader's pid namespace unless said otherwise; devices are
+ * in user space's encoding. What is not there (no mm, no terminal) is 0.
+ */
+#ifndef BPFCKPT_RECORDS_H
+#define BPFCKPT_RECORDS_H
+
+#include <linux/types.h>
+
+#include "bpf/kinds/chardev.h"
+#include "bpf/kinds/pipe.h"
+#include "bpf/kinds/shmem.h"
+#include "bpf/kinds/tty.h"
+
+#ifdef __cplusplus
+#define BPFCKPT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes))
+#else
+#define BPFCKPT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
+#endif
+
+enum record_type {
+	RECORD_TASK = 1,	/* a thread: struct task_record */
+	RECORD_PROCESS = 2,	/* a thread group: struct process_record */
+	RECORD_TIMER = 3,	/* a POSIX timer: struct timer_record */
+	RECORD_MM = 4,		/* an address space: struct mm_record */
+	RECORD_FS = 5,		/* root, working directory, umask: struct fs_record */
+	RECORD_CRED = 6,	/* credentials: struct cred_record */
+	RECORD_FILE = 7,	/* a descriptor, or the file of a mapping: struct file_record */
+	RECORD_VMA = 8,		/* a mapping: struct vma_record */
+	RECORD_SUMMARY = 9,	/* a thread in short, for finding the tree: struct summary_record */
+	RECORD_LOST = 10,	/* no room to build a record in: collect again; struct record_head alone */
+};
+
+struct record_head {
+	__u32 type;
+	__u32 length;
+};
+
+/* What kind of thing is behind a file; the stems of userspace/kinds. Numbers never reach an image. */
+enum file_kind {
+	FILE_KIND_UNSUPPORTED = 0,
+	FILE_KIND_REGULAR = 1,	/* regular files and directories */
+	FILE_KIND_CHARDEV = 2,	/* character devices that are no terminals */
+	FILE_KIND_PIPE = 3,	/* pipes and FIFOs */
+	FILE_KIND_SHMEM = 4,	/* shared anonymous memory and memfd */
+	FILE_KIND_TTY = 5,
+};
+
+enum {
+	RECORD_PATH_MAX = 4096,		/* bytes, NUL included: PATH_MAX */
+	RECORD_NS_LEVELS = 33,		/* MAX_PID_NS_LEVEL + 1 */
+	RECORD_RLIMITS = 16,		/* RLIM_NLIMITS */
+	RECORD_AUXV_WORDS = 64,		/* 6.1 has 48, 6.12 52, 6.18 56 */
+	RECORD_GROUPS = 1024,		/* more are told by their number only */
+	RECORD_CPU_BYTES = 1024,	/* affinity: 8192 cpus */
+	RECORD_TIMERS = 64,		/* in one pass; dump_timers goes on from there */
+};
+
+struct inode_part {
+	__u64 pointer;		/* struct inode */
+	__u64 number;
+	__u64 size;
+	__u64 magic;		/* of the super block */
+	__s64 mtime_ns;
+	__u32 device;
+	__u32 rdev;
+	__u32 mode;
+	__u32 links;
+	__u32 uid;
+	__u32 gid;
+	__u32 generation;
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct inode_part, 72);
+
+enum path_flags {
+	PATH_UNLINKED = 1,	/* the dentry is out of its directory: d_path() has added " (deleted)" */
+	PATH_PSEUDO = 2,	/* made up by the file system ("pipe:[7]", "/memfd:x (deleted)"): no name anywhere */
+	PATH_FAILED = 4,	/* d_path() failed (too long): the string is empty */
+};
+
+/* A place; the string of `length` bytes, NUL included, trails the record (padded to 8), as d_path() gave it. */
+struct path_part {
+	__u64 dentry;
+	__u64 inode;
+	__u32 device;
+	__u32 mode;
+	__u32 mount_id;
+	__u32 flags;		/* enum path_flags */
+	__u32 length;
+	__u32 mount_flags;	/* vfsmount.mnt_flags: MNT_INTERNAL is 0x4000 */
+};
+BPFCKPT_SIZE(struct path_part, 40);
+
+enum file_flags {
+	FILE_CLOEXEC = 1,
+	FILE_BACKING = 2,	/* the file under overlayfs or FUSE passthrough that a mapping really has */
+	FILE_HUGETLB = 4,
+};
+
+enum {
+	FILE_OF_VMA = -1,	/* file_record.fd: follows its vma_record */
+	FILE_OF_EXE = -2,	/* follows its mm_record */
+};
+
+/* Trailing: path. */
+struct file_record {
+	struct record_head head;
+	__u64 table;		/* struct files_struct; 0 for a mapping's file */
+	__u64 file;		/* struct file */
+	__u64 operations;	/* f_op */
+	__u64 private_data;
+	__u64 locks;		/* i_flctx: not 0 where a lock or lease was ever taken on the inode */
+	__u64 epoll_items;	/* f_ep: not 0 where the file was ever watched by epoll */
+	__s64 position;
+	__u32 tgid;
+	__s32 fd;		/* or FILE_OF_* */
+	__u32 kind;		/* enum file_kind */
+	__u32 flags;		/* enum file_flags */
+	__u32 open_flags;	/* f_flags: O_*, without O_CLOEXEC; O_PATH is in mode on kernels that lack it here */
+	__u32 open_mode;	/* f_mode: FMODE_PATH is 0x4000 */
+	__u32 owner_pid;	/* F_SETOWN: 0 none */
+	__u32 owner_type;	/* enum pid_type: 0 PID (a thread), 1 TGID, 2 PGID */
+	__u32 owner_signal;
+	__u32 owner_uid;
+	__u32 owner_euid;
+	__u32 pad;
+	struct inode_part inode;
+	struct path_part path;
+	char name[32];		/* of the dentry: "[eventfd]", cut */
+	union {
+		__u64 words[16];
+		struct chardev_record chardev;
+		struct pipe_record pipe;
+		struct shmem_record shmem;
+		struct tty_record tty;
+	} detail;
+};
+BPFCKPT_SIZE(struct file_record, 384);
+
+enum vma_record_flags {
+	VMA_SHMEM = 1,		/* the file is on tmpfs or the kernel's internal shmem mount */
+	VMA_HUGETLB = 2,
+	VMA_SPECIAL = 4,	/* name is that of a special mapping: "[vdso]" */
+	VMA_ANON_NAME = 8,	/* name was given by prctl(PR_SET_VMA_ANON_NAME) */
+	VMA_HAS_ANON = 16,	/* anon_vma is there: may have pages of its own */
+	VMA_HAS_OPS = 32,	/* vm_ops is there: not plain anonymous memory */
+	VMA_MEMPOLICY = 64,
+};
+
+struct vma_record {
+	struct record_head head;
+	__u64 mm;
+	__u64 start;
+	__u64 end;
+	__u64 vm_flags;
+	__u64 pgoff;		/* pages */
+	__u64 file;		/* struct file: a file_record with FILE_OF_VMA follows */
+	__u64 userfaultfd;	/* context */
+	__u32 tgid;
+	__u32 flags;		/* enum vma_record_flags */
+	char name[80];
+};
+BPFCKPT_SIZE(struct vma_record, 152);
+
+struct ns_part {
+	__u32 mount;
+	__u32 uts;
+	__u32 ipc;
+	__u32 net;
+	__u32 pid;
+	__u32 pid_for_children;
+	__u32 user;
+	__u32 cgroup;
+	__u32 time;
+	__u32 time_for_children;
+};
+BPFCKPT_SIZE(struct ns_part, 40);
+
+/* restart_block: which of the three views holds is told by `function` (an address in the kernel). */
+struct restart_part {
+	__u64 function;
+	__u64 futex_uaddr;
+	__u64 futex_time_ns;	/* absolute */
+	__u32 futex_val;
+	__u32 futex_flags;
+	__u32 futex_bitset;
+	__s32 sleep_clock;
+	__u64 sleep_rmtp;
+	__u64 sleep_expires_ns;	/* absolute */
+	__u64 poll_ufds;
+	__s64 poll_end_ns;	/* absolute, CLOCK_MONOTONIC */
+	__u32 poll_nfds;
+	__u32 poll_has_timeout;
+};
+BPFCKPT_SIZE(struct restart_part, 80);
+
+enum task_record_flags {
+	TASK_RESET_ON_FORK = 1,
+	TASK_NO_NEW_PRIVS = 2,
+	TASK_SAVED_SIGMASK = 4,	/* inside sigsuspend(), ppoll(), ...: saved_sigmask is what it goes back to */
+	TASK_IO_URING = 8,
+	TASK_MEMPOLICY = 16,
+	TASK_USER_DISPATCH = 32,	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) */
+	TASK_LEADER = 64,
+	TASK_SEMUNDO = 128,	/* System V semaphore undo list */
+};
+
+/* Trailing: affinity, `cpu_bytes` long. */
+struct task_record {
+	struct record_head head;
+	__u64 task;
+	__u64 cred;
+	__u64 real_cred;
+	__u64 files;
+	__u64 fs;
+	__u64 mm;
+	__u64 sighand;
+	__u64 signal;
+	__u64 jobctl;
+	__u64 blocked;
+	__u64 saved_sigmask;
+	__u64 pending;
+	__u64 altstack_sp;
+	__u64 altstack_size;
+	__u64 clear_child_tid;
+	__u64 set_child_tid;
+	__u64 robust_list;
+	__u64 rseq;
+	__u64 timer_slack_ns;
+	__u64 default_timer_slack_ns;
+	__u64 dl_runtime_ns;
+	__u64 dl_deadline_ns;
+	__u64 dl_period_ns;
+	__u64 start_boottime_ns;
+	__u64 dispatch_offset;
+	__u64 dispatch_len;
+	__u64 dispatch_selector;
+	__s64 orig_ax;		/* system call that the task is in; -1: none */
+	__s64 ax;		/* its result so far: -516 is ERESTART_RESTARTBLOCK */
+	struct restart_part restart;
+	struct ns_part ns;
+	__u32 tid;
+	__u32 tgid;
+	__u32 real_parent;	/* tgid */
+	__u32 tracer;		/* tgid of who traces it; 0: nobody */
+	__u32 state;		/* __state */
+	__u32 exit_state;	/* EXIT_ZOMBIE 0x20, EXIT_DEAD 0x10 */
+	__u32 exit_code;
+	__s32 exit_signal;
+	__u32 pdeath_signal;
+	__u32 task_flags;	/* PF_* */
+	__u32 personality;
+	__u32 ptrace;
+	__u32 altstack_flags;
+	__u32 rseq_len;
+	__u32 rseq_sig;
+	__u32 policy;
+	__s32 static_prio;	/* nice + 120 */
+	__u32 rt_priority;
+	__u32 dl_flags;
+	__u32 io_priority;
+	__u32 seccomp_mode;
+	__u32 seccomp_filters;
+	__u32 flags;		/* enum task_record_flags */
+	__u32 cpu_bytes;
+	__u32 loginuid;
+	__u32 ns_level;
+	__u32 ns_tid[RECORD_NS_LEVELS];	/* from the initial namespace inwards, ns_level + 1 of them */
+	char comm[16];
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct task_record, 616);
+
+struct itimer_part {
+	__u64 value_ns;		/* real: absolute CLOCK_MONOTONIC; virtual and prof: absolute CPU time; 0: not armed */
+	__u64 interval_ns;
+};
+
+enum process_flags {
+	PROCESS_SUBREAPER = 1,
+	PROCESS_SESSION_LEADER = 2,
+};
+
+/* Trailing: cgroup v2 path, `cgroup_len` bytes, NUL included. */
+struct process_record {
+	struct record_head head;
+	__u64 signal;
+	__u64 shared_pending;
+	__u64 now_ns;		/* CLOCK_MONOTONIC */
+	__u64 now_boot_ns;	/* CLOCK_BOOTTIME */
+	struct itimer_part itimer_real;
+	struct itimer_part itimer_virtual;
+	struct itimer_part itimer_prof;
+	__u64 cgroup_id;
+	struct {
+		__u64 soft;
+		__u64 hard;
+	} rlimits[RECORD_RLIMITS];
+	struct tty_record tty;	/* controlling terminal; driver_major 0: none */
+	__u32 tgid;
+	__u32 pgid;
+	__u32 sid;
+	__u32 signal_flags;	/* SIGNAL_STOP_STOPPED 1, SIGNAL_GROUP_EXIT 4 */
+	__s32 group_exit_code;
+	__u32 group_stop_count;
+	__u32 threads;
+	__u32 live;		/* threads that have not begun to exit */
+	__s32 oom_score_adj;
+	__s32 oom_score_adj_min;
+	__u32 flags;		/* enum process_flags */
+	__u32 timers;		/* POSIX timers there are */
+	__u32 cgroup_len;
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct process_record, 456);
+
+struct timer_record {
+	struct record_head head;
+	__u64 signal;
+	__u64 sigev_value;
+	__u64 expires_ns;	/* absolute on the timer's clock; 0: not armed */
+	__u64 interval_ns;
+	__s32 id;
+	__s32 clock;
+	__u32 notify;
+	__u32 signal_number;
+	__u32 notify_tid;
+	__u32 overrun;
+	__u32 tgid;
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct timer_record, 72);
+
+enum mm_record_flags {
+	MM_THP_DISABLED = 1,
+	MM_MDWE = 2,
+	MM_MDWE_NO_INHERIT = 4,
+	MM_MERGE_ANY = 8,
+	MM_THP_EXCEPT_ADVISED = 16,
+	MM_AIO = 32,		/* an io_setup() context is there */
+};
+
+struct mm_record {
+	struct record_head head;
+	__u64 mm;
+	__u64 start_code;
+	__u64 end_code;
+	__u64 start_data;
+	__u64 end_data;
+	__u64 start_brk;
+	__u64 brk;
+	__u64 start_stack;
+	__u64 arg_start;
+	__u64 arg_end;
+	__u64 env_start;
+	__u64 env_end;
+	__u64 def_flags;
+	__u64 raw_flags;	/* mm->flags, first word */
+	__u64 exe;		/* struct file: a file_record with FILE_OF_EXE follows */
+	__u64 membarrier_state;
+	__u64 total_pages;
+	__u32 tgid;
+	__u32 maps;
+	__u32 dumpable;
+	__u32 flags;		/* enum mm_record_flags */
+	__u32 user_ns;
+	__u32 auxv_words;
+	__u64 auxv[RECORD_AUXV_WORDS];
+};
+BPFCKPT_SIZE(struct mm_record, 680);
+
+/* Trailing: path of cwd, path of root. */
+struct fs_record {
+	struct record_head head;
+	__u64 fs;
+	__u32 tgid;
+	__u32 umask;
+	struct path_part cwd;
+	struct path_part root;
+};
+BPFCKPT_SIZE(struct fs_record, 104);
+
+/* Trailing: groups, `groups` of them but at most RECORD_GROUPS. */
+struct cred_record {
+	struct record_head head;
+	__u64 cred;
+	__u64 cap_inheritable;
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_bounding;
+	__u64 cap_ambient;
+	__u32 ruid;
+	__u32 euid;
+	__u32 suid;
+	__u32 fsuid;
+	__u32 rgid;
+	__u32 egid;
+	__u32 sgid;
+	__u32 fsgid;
+	__u32 securebits;
+	__u32 groups;
+	__u32 tid;
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct cred_record, 104);
+
+struct summary_record {
+	struct record_head head;
+	__u64 jobctl;
+	__u32 tid;
+	__u32 tgid;
+	__u32 real_parent;	/* tgid */
+	__u32 tracer;		/* tgid; 0: not traced */
+	__u32 state;
+	__u32 exit_state;
+	__u32 task_flags;
+	__u32 signal_flags;
+	__u32 pgid;
+	__u32 sid;
+	char comm[16];
+};
+BPFCKPT_SIZE(struct summary_record, 72);
+
+#endif

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Raw records, as the iterators wrote them (bpf/records.h): kept as bytes inside the frozen window, read
+// afterwards.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "bpf/records.h"
+
+namespace bpfckpt::collect {
+
+// One reading of the iterators; move-only. Memory is taken in large populated pieces, the first of them by
+// prepare(), so that a reading of ordinary size touches no fresh page while the tree is frozen.
+class Records {
+ public:
+  // Room for the output of one show(): the kernel's seq buffer (kernel/bpf/bpf_iter.c: PAGE_SIZE << 3).
+  static constexpr std::size_t kReadBytes = 32 * 1024;
+
+  Result<void> prepare(std::size_t len_bytes);
+  // At least kReadBytes of free room, to be read into; commit() says how much was.
+  Result<std::span<std::byte>> room();
+  void commit(std::size_t len_bytes) { pieces_.back().used += len_bytes; }
+  std::size_t size_bytes() const;
+
+  // Calls `visit(const record_head&)` for every record, in the order written, until it returns an error. A
+  // record whose length is impossible is Error::Bug.
+  template <class Visit>
+  Result<void> for_each(Visit&& visit) const;
+
+ private:
+  struct Piece {
+    Mapping memory;
+    std::size_t used = 0;
+  };
+  Result<void> add_piece(std::size_t len_bytes);
+
+  std::vector<Piece> pieces_;
+};
+
+// `head` as the record that its type says; null if it is too short to be one.
+template <class Record>
+const Record* as(const record_head& head) {
+  return head.length < sizeof(Record) ? nullptr : reinterpret_cast<const Record*>(&head);
+}
+
+// The bytes that trail the fixed part of a record, padding included.
+template <class Record>
+std::span<const std::byte> trailing(const Record& record) {
+  auto bytes = reinterpret_cast<const std::byte*>(&record);
+  return {bytes + sizeof(Record), bytes + record.head.length};
+}
+
+// The trailing path of a file_record as the kernel gave it, without NUL.
+std::string_view path_string(const file_record& record);
+
+template <class Visit>
+Result<void> Records::for_each(Visit&& visit) const {
+  for (const Piece& piece : pieces_) {
+    for (std::size_t at = 0; at < piece.used;) {
+      auto head = reinterpret_cast<const record_head*>(piece.memory.data() + at);
+      if (piece.used - at < sizeof(record_head) || head->length < sizeof(record_head) ||
+          head->length % 8 != 0 || head->length > piece.used - at)
+        return fail(Error::bug("collect: a record of impossible length"));
+      TRY(visit(*head));
+      at += head->length;
+    }
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::collect
