@@ -1,2 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() { return 0; }
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "cmd/cli.h"
+#include "cmd/report.h"
+
+namespace bpfckpt {
+namespace {
+
+// The actions, each run by the struct it takes. An action that is not built yet says so.
+struct Run {
+  Result<int> operator()(const cli::Print& print) const {
+    std::fputs(print.text.c_str(), stdout);
+    return 0;
+  }
+  template <class Options>
+  Result<int> operator()(const Options&) const {
+    return fail(Error::usage("not yet"));
+  }
+};
+
+constexpr const char* name_of(const cli::Print&) {
+  return "print";
+}
+constexpr const char* name_of(const DumpOptions&) {
+  return "dump";
+}
+constexpr const char* name_of(const RestoreOptions&) {
+  return "restore";
+}
+constexpr const char* name_of(const DiagnoseOptions&) {
+  return "diagnose";
+}
+constexpr const char* name_of(const CheckOptions&) {
+  return "check";
+}
+constexpr const char* name_of(const CleanOptions&) {
+  return "clean";
+}
+
+Result<int> run(const cli::Command& command) {
+  return std::visit(
+      [](const auto& options) -> Result<int> {
+        if constexpr (requires { options.common; })
+          TRY(log::open(options.common.log_file, options.common.verbosity), "{}", name_of(options));
+        auto status = Run{}(options);
+        if (!status) return fail(std::move(status.error()).in(name_of(options)));
+        return status;
+      },
+      command);
+}
+
+int report(const Error& error, bool json) {
+  auto line = json ? error_as_json(error) : error.message();
+  std::fprintf(stderr, "%s\n", line.c_str());
+  return exit_code(error.code());
+}
+
+}  // namespace
+}  // namespace bpfckpt
+
+int main(int argc, char** argv) {
+  using namespace bpfckpt;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  auto command = cli::parse(words, cli::default_config_paths());
+  if (!command) return report(command.error(), cli::wants_json(words));
+  auto status = run(*command);
+  if (!status) return report(status.error(), cli::wants_json(words));
+  return *status;
+}

@@ -5,7 +5,11 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <fcntl.h>
+
 #include <chrono>
+
+#include "base/fd.h"
 
 namespace bpfckpt::log {
 namespace {
@@ -40,8 +44,12 @@ Result<void> open(const std::string& path, int verbosity) {
     std::shared_ptr<spdlog::sinks::sink> sink;
     if (path.empty())
       sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    else
+    else {
+      // spdlog would make missing directories: a mistyped work directory has to be an error instead.
+      if (!Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)))
+        return fail(Error::system(fmt::format("log file {}", path)));
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, true);
+    }
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
     formatter->add_flag<SinceStart>('*').set_pattern("(%*) %l: %v");
     auto logger = std::make_shared<spdlog::logger>("bpfckpt", std::move(sink));

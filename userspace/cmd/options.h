@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each action is told: one plain struct an action, filled by the command line (cmd/cli.h) or by any other front,
-// then passed down const. Everything is checked and resolved here: no action looks at argv, at the environment or at
-// a configuration file.
+// What each action is told: one plain struct an action, filled by the command line (cmd/cli.h) or by any
+// other front, then passed down const. Everything is checked and resolved here: no action looks at argv, at
+// the environment or at a configuration file.
 //
 // `show`, `verify` and `core` keep their structs next to their code (cmd/show.h, cmd/verify.h, cmd/core.h).
 #pragma once
@@ -52,8 +52,9 @@ struct DumpOptions {
 
 // --inherit-fd fd[N]:RES
 struct InheritedFd {
-  int fd;                // open in bpfckpt's own table
-  std::string resource;  // "pipe:[ino]", "socket:[ino]", "file[mnt:ino]", "tty[rdev:dev]", "/memfd:name" or a path
+  int fd;  // open in bpfckpt's own table
+  std::string
+      resource;  // "pipe:[ino]", "socket:[ino]", "file[mnt:ino]", "tty[rdev:dev]", "/memfd:name" or a path
 };
 
 struct RestoreOptions {

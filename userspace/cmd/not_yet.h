@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one table of what the command line knows by name but nothing works behind yet. It is refused, never
+// ignored. A row goes when its work lands.
+#pragma once
+
+#include <string_view>
+
+#include "cmd/actions.h"
+
+namespace bpfckpt::cli {
+
+struct NotYet {
+  std::string_view option;  // without dashes
+  ActionSet actions;
+};
+
+inline constexpr NotYet kNotYet[] = {
+    // Network.
+    {"tcp-established", kAnyAction},
+    {"tcp-close", kAnyAction},
+    {"skip-in-flight", kAnyAction},
+    {"ext-unix-sk", kAnyAction},
+    {"network-lock", kAnyAction},
+    // Files.
+    {"file-locks", kAnyAction},
+    {"link-remap", kAnyAction},
+    {"file-validation", kAnyAction},
+    {"skip-file-rwx-check", kAnyAction},
+    // The world around the tree.
+    {"manage-cgroups", kAnyAction},
+    {"cgroup-root", kAnyAction},
+    {"freeze-cgroup", kAnyAction},
+    {"root", kAnyAction},
+    {"cpu-cap", kAnyAction},
+    {"unprivileged", kAnyAction},
+    {"action-script", kAnyAction},
+    {"status-fd", kAnyAction},
+    {"exec-cmd", kAnyAction},
+    {"join-ns", kAnyAction},
+    // Every process of the machine.
+    {"all", kDiagnose},
+    // Page tracking and transport.
+    {"track-mem", kAnyAction},
+    {"prev-images-dir", kAnyAction},
+    {"lazy-pages", kAnyAction},
+    {"stream", kAnyAction},
+};
+
+// Externals are refused by what they name: "net[...]" and its like.
+inline constexpr std::string_view kExternalNotYet[] = {"unix", "dev", "net", "pid", "mnt"};
+
+}  // namespace bpfckpt::cli
