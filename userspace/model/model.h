@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: everything that is known of a process tree, as plain values.
 //
-// It is the same type after collecting from the kernel and after reading an image: the protobuf messages of images/,
-// with sharing said by ids. It holds no descriptors, no ptrace, no libbpf. validate() runs on it after both.
+// It is the same type after collecting from the kernel and after reading an image: the protobuf messages of
+// images/, with sharing said by ids. It holds no descriptors, no ptrace, no libbpf. validate() runs on it
+// after both.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ struct Model {
   pb::Files files;
 };
 
-// Look-ups by id. Points into the model, which must outlive it and must not be changed in its shape meanwhile.
+// Look-ups by id. Points into the model, which must outlive it and must not be changed in its shape
+// meanwhile.
 class ModelIndex {
  public:
   explicit ModelIndex(const Model& model);
@@ -56,9 +58,9 @@ class ModelIndex {
   Table<pb::Namespaces> namespaces_;
 };
 
-// Checks that the model hangs together: ids unique and resolved, parents before children, mappings ordered and
-// page-aligned, page runs inside of mappings, register blobs of the right size, numbers in range. Nothing is
-// trusted: the model may come from a hostile image. Error::BadImage names the first thing found.
+// Checks that the model hangs together: ids unique and resolved, parents before children, mappings ordered
+// and page-aligned, page runs inside of mappings, register blobs of the right size, numbers in range. Nothing
+// is trusted: the model may come from a hostile image. Error::BadImage names the first thing found.
 Result<void> validate(const Model& model);
 
 }  // namespace bpfckpt

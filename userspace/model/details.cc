@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/details.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+namespace bpfckpt {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+constexpr std::string_view kTypePrefix = "type.googleapis.com/";
+constexpr std::string_view kPackage = "bpfckpt.pb.";
+
+Result<void> visit_contents(const Message& message,
+                            const std::function<Result<void>(const pb::Content&)>& visit) {
+  if (message.GetDescriptor() == pb::Content::descriptor())
+    return visit(static_cast<const pb::Content&>(message));
+  const auto* reflection = message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      TRY(visit_contents(reflection->GetMessage(message, field), visit));
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(message, field); ++i)
+      TRY(visit_contents(reflection->GetRepeatedMessage(message, field, i), visit));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Message>> unpack(const google::protobuf::Any& detail) {
+  std::string_view name = detail.type_url();
+  const google::protobuf::Descriptor* type = nullptr;
+  if (name.starts_with(kTypePrefix)) {
+    name.remove_prefix(kTypePrefix.size());
+    if (name.starts_with(kPackage))
+      type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(name));
+  }
+  if (type == nullptr)
+    return fail(Error::bad_image(fmt::format("detail of unknown type \"{}\"", printable(detail.type_url()))));
+  std::unique_ptr<Message> message(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!message->ParseFromString(detail.value()))
+    return fail(Error::bad_image(fmt::format("detail of type {} cannot be parsed", type->name())));
+  return message;
+}
+
+Result<void> for_each_content(const google::protobuf::Any& detail,
+                              const std::function<Result<void>(const pb::Content&)>& visit) {
+  TRY_ASSIGN(auto message, unpack(detail));
+  return visit_contents(*message, visit);
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (unsigned char c : text) {
+    if (c >= 0x20 && c < 0x7f)
+      out += static_cast<char>(c);
+    else
+      out += fmt::format("\\x{:02x}", c);
+  }
+  return out;
+}
+
+}  // namespace bpfckpt
