@@ -33,9 +33,15 @@ class TemporaryFile {
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }  // the name it will have
+  // Gives a nameless file its temporary name, so that others can find it.
+  Result<void> stage();
   // Gives the file its name in the directory, in the place of what has that name now. Not durable before the
   // directory is synced. On failure the file is still temporary.
   Result<void> publish();
+  // Like publish(), but what had the name is now the temporary file: it goes with this object. Does what
+  // publish() does where nothing had the name, or where the file system cannot exchange. Returns whether it
+  // did exchange.
+  Result<bool> exchange();
 
  private:
   friend class ImageDirectory;
@@ -67,6 +73,8 @@ class ImageDirectory {
   Result<Fd> open_file(std::string_view name) const;
   // A fresh empty file for reading and writing, mode 0600: images hold what was in memory.
   Result<TemporaryFile> create(const std::string& name);
+  // Removes a name; it need not exist.
+  void remove(const std::string& name);
   // Makes names durable.
   Result<void> sync();
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -51,8 +52,8 @@ class ImageWriter {
   void discard_raw(std::string_view name);
 
   // Checks the model, writes the metadata, makes the checksums, and publishes everything, the manifest last.
-  // Fills in the manifest what is known here: format version, files, architecture, page size, kernel, boot
-  // id, time and root pid; the caller has set program version, CPU, options and stats. May be called once.
+  // Fills in the manifest what is known here: versions, files, architecture, page size, kernel, boot
+  // id, time and root pid; the caller has set CPU, options and stats. May be called once.
   // After a failure there is no new manifest, and nothing is left once the writer is gone.
   Result<void> finish(const Model& model, pb::Manifest& manifest);
 
@@ -60,17 +61,24 @@ class ImageWriter {
 
  private:
   explicit ImageWriter(std::unique_ptr<ImageDirectory> directory, Options options);
-  std::string name_for(std::string_view stem, std::string_view suffix) const;
+  Result<void> read_previous();
+  Result<TemporaryFile*> create(std::string_view stem, std::string_view suffix);
   Result<void> describe_host(const Model& model, pb::Manifest& manifest) const;
+  Result<void> write_metadata(const Model& model);
   Result<void> checksum_all(pb::Manifest& manifest);
+  Result<void> make_durable();
   Result<void> publish_all(const pb::Manifest& manifest);
 
   std::unique_ptr<ImageDirectory> directory_;  // files_ point into it
   Options options_;
-  unsigned generation_ = 1;
+  // The complete checkpoint that is in the directory already: the names of its files are not to be touched.
+  enum class Previous { None, Complete, Unreadable } previous_ = Previous::None;
+  std::set<std::string> previous_files_;
   std::unique_ptr<std::mutex> mutex_;           // of files_
   std::map<std::string, TemporaryFile> files_;  // by name, metadata included
-  std::string tasks_name_, memory_name_, files_name_;
+  TemporaryFile* tasks_ = nullptr;              // in files_
+  TemporaryFile* memory_ = nullptr;
+  TemporaryFile* open_files_ = nullptr;
 };
 
 }  // namespace bpfckpt::image
