@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// cr_runner [--no-checkpoint] [--keep] [--cycles N] TEST: takes one test of tests/cr through its checkpoints.
+//
+// --no-checkpoint lets the test go on without a dump: it shows that the test itself, and the snapshots, are
+// sound.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string_view>
+
+#include "harness/runner/process.h"
+#include "harness/runner/snapshot.h"
+
+namespace runner {
+
+namespace {
+
+constexpr int kStepTimeoutS = 30;
+constexpr int kSkipped = 77;
+
+struct Options {
+  std::string bpfckpt;
+  std::string test;
+  bool checkpoint = true;
+  bool keep = false;
+  int cycles = 0;  // 0: as the test says
+};
+
+// cr::Options, as the test prints them.
+struct TestOptions {
+  std::vector<std::string> dump_args;
+  std::vector<std::string> restore_args;
+  std::vector<std::string> ignore;
+  std::string refused;
+  int cycles = 2;
+  int wait_status = 0;
+};
+
+TestOptions ask_options(const std::string& test) {
+  TestOptions options;
+  std::istringstream lines(run({test, "--cr-options"}, kStepTimeoutS).output);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find('=');
+    const std::string key = line.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : line.substr(equals + 1);
+    if (key == "dump") options.dump_args.push_back(value);
+    if (key == "restore") options.restore_args.push_back(value);
+    if (key == "ignore") options.ignore.push_back(value);
+    if (key == "refused") options.refused = value;
+    if (key == "cycles") options.cycles = std::atoi(value.c_str());
+    if (key == "wait_status") options.wait_status = std::atoi(value.c_str());
+  }
+  return options;
+}
+
+class Session {
+ public:
+  Session(const Options& options, std::string directory)
+      : options_(options), test_(ask_options(options.test)), directory_(std::move(directory)) {
+    if (options_.cycles > 0) test_.cycles = options_.cycles;
+  }
+
+  // The exit status for ctest.
+  int drive() {
+    output_ = directory_ + "/output";
+    root_ = start({options_.test, directory_}, output_);
+    const bool passed = rounds() && finish();
+    reaper_.kill_all();
+    fmt::print("{}", read_file(output_));
+    if (skipped_) return kSkipped;
+    return passed ? 0 : 1;
+  }
+
+ private:
+  bool fail(const std::string& text) {
+    fmt::print("FAIL: {}\n", text);
+    return false;
+  }
+
+  // Each checkpoint_here() of the test is one round.
+  bool rounds() {
+    for (int round = 1;; ++round) {
+      if (!wait_ready(round)) return !failed_;
+      if (!one_round(round)) return false;
+      const int fd =
+          ::open(fmt::format("{}/go.{}", directory_, round).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
+      ::close(fd);
+      rounds_done_ = round;
+    }
+  }
+
+  // False when the root ended instead, or never gets there (failed_).
+  bool wait_ready(int round) {
+    const std::string ready = fmt::format("{}/ready.{}", directory_, round);
+    for (int i = 0; i < kStepTimeoutS * 500; ++i) {
+      if (::access(ready.c_str(), F_OK) == 0) return true;
+      int status = 0;
+      reaper_.reap();
+      if (reaper_.ended(root_, status)) return false;
+      nap_ms(2);
+    }
+    failed_ = true;
+    return fail(fmt::format("the test does not reach checkpoint {}, nor its end", round));
+  }
+
+  bool one_round(int round) {
+    // Lets whoever is about to fall asleep do so.
+    nap_ms(10);
+    const Snapshot before = take_snapshot(descendants());
+    if (!test_.refused.empty()) return refused(round, before);
+    for (int cycle = 1; cycle <= test_.cycles; ++cycle) {
+      const std::string images = fmt::format("{}/images.{}.{}", directory_, round, cycle);
+      if (options_.checkpoint && !(dump(images) && restore(images))) {
+        return fail(fmt::format("in cycle {} of checkpoint {}", cycle, round));
+      }
+      if (!unchanged(before)) return fail(fmt::format("after cycle {} of checkpoint {}", cycle, round));
+    }
+    return true;
+  }
+
+  std::vector<std::string> command(const char* action, const std::string& images,
+                                   const std::vector<std::string>& more) {
+    std::vector<std::string> argv{
+        options_.bpfckpt, action, "-D", images, "-v4", "-o", fmt::format("{}.log", action)};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+  }
+
+  bool ran(const char* action, const std::string& images, const Outcome& outcome) {
+    if (outcome.succeeded()) return true;
+    fmt::print("{}{}", outcome.output, read_file(fmt::format("{}/{}.log", images, action)));
+    return fail(fmt::format("{} {}", action,
+                            outcome.timed_out ? "does not end" : describe_status(outcome.wait_status)));
+  }
+
+  Outcome run_dump(const std::string& images) {
+    ::mkdir(images.c_str(), 0700);
+    std::vector<std::string> more{"-t", fmt::format("{}", root_)};
+    more.insert(more.end(), test_.dump_args.begin(), test_.dump_args.end());
+    return run(command("dump", images, more), kStepTimeoutS);
+  }
+
+  bool dump(const std::string& images) {
+    if (!ran("dump", images, run_dump(images))) return false;
+    if (!reaper_.wait_none_left(kStepTimeoutS)) return fail("dump left processes of the tree behind");
+    int status = 0;
+    if (!reaper_.ended(root_, status) || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
+      return fail("the root was not killed by dump but " + describe_status(status));
+    }
+    reaper_.forget(root_);
+    const Outcome verified = run({options_.bpfckpt, "verify", "-D", images}, kStepTimeoutS);
+    if (!verified.succeeded()) return fail("verify: " + verified.output);
+    return true;
+  }
+
+  bool restore(const std::string& images) {
+    std::vector<std::string> more{"-d"};
+    more.insert(more.end(), test_.restore_args.begin(), test_.restore_args.end());
+    return ran("restore", images, run(command("restore", images, more), kStepTimeoutS));
+  }
+
+  bool refused(int round, const Snapshot& before) {
+    if (!options_.checkpoint) return true;
+    const std::string images = fmt::format("{}/images.{}", directory_, round);
+    const Outcome outcome = run_dump(images);
+    if (outcome.succeeded()) return fail("dump should have refused");
+    if (outcome.output.find(test_.refused) == std::string::npos) {
+      return fail(fmt::format("dump does not say '{}' but: {}", test_.refused, outcome.output));
+    }
+    if (::access((images + "/manifest").c_str(), F_OK) == 0) return fail("a refused dump left a manifest");
+    return unchanged(before);
+  }
+
+  bool unchanged(const Snapshot& before) {
+    // A restored tree is as quiet as the dumped one was only when its calls were entered again.
+    nap_ms(10);
+    const std::vector<std::string> found = differences(before, take_snapshot(descendants()), test_.ignore);
+    for (std::size_t i = 0; i < found.size() && i < 40; ++i) fmt::print("differs: {}\n", found[i]);
+    return found.empty() || fail(fmt::format("{} differences", found.size()));
+  }
+
+  // The test has been let go: waits for its end.
+  bool finish() {
+    int status = -1;
+    for (int i = 0; i < kStepTimeoutS * 500; ++i) {
+      reaper_.reap();
+      if (reaper_.ended(root_, status)) break;
+      nap_ms(2);
+    }
+    if (!reaper_.ended(root_, status)) return fail("the test does not end");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kSkipped) {
+      skipped_ = true;
+      return true;
+    }
+    if (status != test_.wait_status) return fail("the test " + describe_status(status));
+    if (rounds_done_ == 0) return fail("the test never called checkpoint_here()");
+    return true;
+  }
+
+  const Options& options_;
+  TestOptions test_;
+  std::string directory_;
+  std::string output_;
+  pid_t root_ = 0;
+  Reaper reaper_;
+  int rounds_done_ = 0;
+  bool failed_ = false;
+  bool skipped_ = false;
+};
+
+bool parse(int argc, char** argv, Options& options) {
+  if (const char* program = std::getenv("BPFCKPT")) options.bpfckpt = program;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    if (arg == "--no-checkpoint")
+      options.checkpoint = false;
+    else if (arg == "--keep")
+      options.keep = true;
+    else if (arg == "--cycles" && i + 1 < argc)
+      options.cycles = std::atoi(argv[++i]);
+    else
+      options.test = arg;
+  }
+  return !options.test.empty() && (!options.checkpoint || !options.bpfckpt.empty());
+}
+
+}  // namespace
+
+}  // namespace runner
+
+int main(int argc, char** argv) {
+  runner::Options options;
+  if (!runner::parse(argc, argv, options)) {
+    fmt::print("usage: BPFCKPT=program cr_runner [--no-checkpoint] [--keep] [--cycles N] TEST\n");
+    return 2;
+  }
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::umask(0);
+  std::string directory = "/tmp/bpfckpt-cr.XXXXXX";
+  if (::mkdtemp(directory.data()) == nullptr) return 2;
+  ::chmod(directory.c_str(), 0777);
+  const int status = runner::Session(options, directory).drive();
+  if (options.keep)
+    fmt::print("kept: {}\n", directory);
+  else
+    std::filesystem::remove_all(directory);
+  return status;
+}
