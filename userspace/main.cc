@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,7 @@ int report(const Error& error, bool json) {
 }  // namespace
 }  // namespace bpfckpt
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace bpfckpt;
   std::vector<std::string> words(argv + 1, argv + argc);
   auto command = cli::parse(words, cli::default_config_paths());
@@ -70,4 +71,8 @@ int main(int argc, char** argv) {
   auto status = run(*command);
   if (!status) return report(status.error(), cli::wants_json(words));
   return *status;
+} catch (const std::exception& e) {
+  // Libraries throw where memory runs out. What was held is let go: destructors have run by now.
+  std::fprintf(stderr, "bpfckpt: %s\n", e.what());
+  return bpfckpt::exit_code(bpfckpt::Error::Code::Bug);
 }
