@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// bench_workload KIND N READY: a target of a given size. It creates the file READY when it stands, and then
+// waits.
+//   plain 1         nothing but itself
+//   processes N     N processes in all, children of the first
+//   threads N       N threads in all
+//   vmas N          N mappings that the kernel cannot merge, every second one with a page in it
+//   files N         N regular files open, each its own, in the current directory
+//   pipes N         N descriptors: N/2 pipes, each with a few bytes in it
+//   memory N        N MiB of random bytes
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+void check(bool good, const char* what) {
+  if (good) return;
+  std::perror(what);
+  std::exit(1);
+}
+
+[[noreturn]] void wait_forever() {
+  for (;;) ::pause();
+}
+
+void processes(int count) {
+  int up[2];
+  check(::pipe(up) == 0, "pipe");
+  for (int i = 1; i < count; ++i) {
+    pid_t pid = ::fork();
+    check(pid >= 0, "fork");
+    if (pid == 0) {
+      ::close(up[0]);
+      check(::write(up[1], "", 1) == 1, "write");
+      ::close(up[1]);
+      wait_forever();
+    }
+  }
+  char byte = 0;
+  for (int i = 1; i < count; ++i) check(::read(up[0], &byte, 1) == 1, "read");
+  ::close(up[0]);
+  ::close(up[1]);
+}
+
+void threads(int count) {
+  for (int i = 1; i < count; ++i) std::thread(wait_forever).detach();
+}
+
+void vmas(int count) {
+  auto* base =
+      static_cast<char*>(::mmap(nullptr, kPage * static_cast<std::size_t>(count), PROT_READ | PROT_WRITE,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  check(base != MAP_FAILED, "mmap");
+  for (int i = 0; i < count; i += 2) {
+    base[static_cast<std::size_t>(i) * kPage] = 1;
+    check(::mprotect(base + static_cast<std::size_t>(i) * kPage, kPage, PROT_READ) == 0, "mprotect");
+  }
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  check(::getrlimit(RLIMIT_NOFILE, &limit) == 0, "getrlimit");
+  limit.rlim_cur = limit.rlim_max;
+  check(::setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+}
+
+void files(int count) {
+  raise_descriptor_limit();
+  for (int i = 0; i < count; ++i) {
+    auto name = "file" + std::to_string(i);
+    int fd = ::open(name.c_str(), O_RDWR | O_CREAT, 0600);
+    check(fd >= 0, "open");
+    check(::write(fd, name.data(), name.size()) == static_cast<ssize_t>(name.size()), "write");
+  }
+}
+
+void pipes(int count) {
+  raise_descriptor_limit();
+  for (int i = 0; i < count / 2; ++i) {
+    int ends[2];
+    check(::pipe(ends) == 0, "pipe");
+    check(::write(ends[1], "data", 4) == 4, "write");
+  }
+}
+
+void memory(int mebibytes) {
+  auto len_bytes = static_cast<std::size_t>(mebibytes) << 20;
+  void* base = ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check(base != MAP_FAILED, "mmap");
+  auto* words = static_cast<std::uint64_t*>(base);
+  std::uint64_t state = 0x9e3779b97f4a7c15;
+  for (std::size_t i = 0; i < len_bytes / sizeof(*words); ++i) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    words[i] = state;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  std::string_view kind = argv[1];
+  int count = std::atoi(argv[2]);
+  if (kind == "processes") {
+    processes(count);
+  } else if (kind == "threads") {
+    threads(count);
+  } else if (kind == "vmas") {
+    vmas(count);
+  } else if (kind == "files") {
+    files(count);
+  } else if (kind == "pipes") {
+    pipes(count);
+  } else if (kind == "memory") {
+    memory(count);
+  } else if (kind != "plain") {
+    return 2;
+  }
+  int ready = ::open(argv[3], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  check(ready >= 0, "open");
+  ::close(ready);
+  wait_forever();
+}
