@@ -2,10 +2,13 @@
 #include "harness/cr_test.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include <atomic>
+#include <climits>
+#include <filesystem>
 
 namespace cr {
 
@@ -18,11 +21,20 @@ namespace {
 
 std::string control_directory;
 std::atomic<int> failures{0};
-// Which checkpoint_here() of the test we are at, from 1; children inherit the number.
+// Which checkpoint_here() of the test we are at, from 1.
 int round_number = 1;
+// How many are over: a futex.
+std::atomic<std::uint32_t> rounds_over{0};
+pid_t root = 0;
 
 std::string control_file(const char* what) {
   return control_directory + "/" + what + "." + std::to_string(round_number);
+}
+
+void touch(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  REQUIRE(fd >= 0);
+  ::close(fd);
 }
 
 void nap() {
@@ -61,6 +73,7 @@ void print_options() {
   for (const std::string& arg : o.restore_args) print_option("restore", arg);
   for (const std::string& pattern : o.ignore) print_option("ignore", pattern);
   if (!o.refused.empty()) print_option("refused", o.refused);
+  if (o.leaves_running) print_option("leaves_running", "1");
   print_option("cycles", std::to_string(o.cycles));
   print_option("wait_status", std::to_string(o.wait_status));
 }
@@ -75,23 +88,46 @@ void set_directory(const std::string& path) {
 }
 
 // Allocates nothing: while we poll, the runner compares our memory with what it was.
-bool released() {
+bool over(int number) {
   char path[256];
-  std::snprintf(path, sizeof(path), "%s/go.%d", control_directory.c_str(), round_number);
+  std::snprintf(path, sizeof(path), "%s/go.%d", control_directory.c_str(), number);
   return ::access(path, F_OK) == 0;
 }
 
+bool released() {
+  return over(1);
+}
+
+// Other threads of the root sleep until checkpoint_here() returns, so that their stacks hold still; other
+// processes can only poll.
 void wait_released() {
-  while (!released()) nap();
+  touch(control_directory + "/waiting." + std::to_string(gettid()));
+  if (::getpid() != root) {
+    while (!released()) nap();
+    return;
+  }
+  while (rounds_over.load() == 0) {
+    ::syscall(SYS_futex, &rounds_over, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+  }
+}
+
+void await_waiting(int count) {
+  wait_until("others to wait", [count] {
+    int waiting = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(control_directory)) {
+      if (entry.path().filename().string().starts_with("waiting.")) ++waiting;
+    }
+    return waiting >= count;
+  });
 }
 
 void checkpoint_here() {
   std::fflush(nullptr);
-  const int fd = ::open(control_file("ready").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  REQUIRE(fd >= 0);
-  ::close(fd);
-  wait_released();
+  touch(control_file("ready"));
+  while (!over(round_number)) nap();
   ++round_number;
+  rounds_over.fetch_add(1);
+  ::syscall(SYS_futex, &rounds_over, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
 void skip(const std::string& feature) {
@@ -152,6 +188,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   cr::set_directory(argv[1]);
+  cr::root = ::getpid();
   cr::test();
   if (cr::failures == 0) std::puts("PASS");
   std::fflush(stdout);

@@ -32,6 +32,8 @@ struct Options {
   std::vector<std::string> ignore;
   // Not empty: dump must be refused with this in its message, and the tree must run on unharmed.
   std::string refused;
+  // dump_args let the tree live: there is nothing to restore.
+  bool leaves_running = false;
   int cycles = 2;
   // Wait status that the root ends with.
   int wait_status = 0;
@@ -44,9 +46,12 @@ void test();
 // only, from any thread; it sleeps in short naps, so that it is an interrupted clock_nanosleep(2) that gets
 // dumped.
 void checkpoint_here();
-// For other processes and threads of the tree: true once checkpoint_here() is over.
+// For other processes and threads of the tree: true once the (first) checkpoint_here() is over.
 bool released();
+// Tells await_waiting(), then waits for that.
 void wait_released();
+// Waits until so many threads and processes of the tree are in wait_released(); before checkpoint_here().
+void await_waiting(int count);
 // Where the runner's control files are, and a place for the test's own; removed by the runner. Absolute.
 const std::string& directory();
 // After chroot(2): the same directory by its new name.
