@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/syscall_name.h"
 #include "target/futex.h"
+#include "target/syscall_name.h"
 
 namespace bpfckpt::target {
 namespace {
 
-// How often a waiting bpfckpt asks whether the target still lives.
+// When a waiting bpfckpt asks whether the target still lives: soon, then ever more seldom.
+constexpr std::chrono::milliseconds kCheckFirst{2};
 constexpr std::chrono::milliseconds kCheckEvery{100};
 
 std::uint32_t load(const std::uint32_t& word) {
@@ -103,8 +104,10 @@ bool Batch::done() const {
 Result<void> Batch::wait_for(const std::uint32_t& word, std::uint32_t value, Watch& watch,
                              std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
+  auto slice = kCheckFirst;
   for (std::uint32_t now = load(word); now != value; now = load(word)) {
-    futex_wait(word, now, kCheckEvery);
+    futex_wait(word, now, slice);
+    slice = std::min(slice * 2, kCheckEvery);
     if (load(word) == value) break;
     if (auto alive = watch.check(); !alive) {
       std::string where;
@@ -123,8 +126,17 @@ Result<void> Batch::wait_alive(Watch& watch, std::chrono::milliseconds timeout) 
   return wait_for(slot_.slot->alive, 1, watch, timeout);
 }
 
+Result<void> Batch::wait_done(Watch& watch, std::chrono::milliseconds timeout) {
+  if (!submitted_) {
+    // Submitted by another Batch object over this slot.
+    submitted_ = true;
+    count_ = std::min<std::uint32_t>(slot_.slot->count, static_cast<std::uint32_t>(slot_.entries.size()));
+  }
+  return wait_for(slot_.slot->done, slot_.slot->command, watch, timeout);
+}
+
 Result<void> Batch::wait(Watch& watch, std::chrono::milliseconds timeout) {
-  TRY(wait_for(slot_.slot->done, slot_.slot->command, watch, timeout));
+  TRY(wait_done(watch, timeout));
   const auto entry = failed();
   if (!entry) return {};
   const std::int64_t value = result(*entry);
@@ -149,15 +161,9 @@ std::optional<Entry> Batch::failed() const {
   return Entry{static_cast<std::uint16_t>(executed - 1)};
 }
 
-static std::string entry_name(std::int32_t number) {
-  if (number == parasite::kOpClone) return "clone3";
-  if (number == parasite::kOpLeave) return "leave";
-  return syscall_name(number);
-}
-
 std::string Batch::describe(Entry entry) const {
   const parasite::Entry& raw = slot_.entries[entry.index];
-  std::string text = entry_name(raw.nr) + "(";
+  std::string text = syscall_name(raw.nr) + "(";
   for (int k = 0; k < 6; ++k) {
     std::int64_t value = raw.args[k];
     if (raw.ref[k] < count_) value += slot_.entries[raw.ref[k]].result;

@@ -135,6 +135,8 @@ class Batch {
     TRY(submit());
     return wait(watch, timeout);
   }
+  // wait() without a look at the results, for a Batch object that did not submit it.
+  Result<void> wait_done(Watch& watch, std::chrono::milliseconds timeout = kBatchTimeout);
   // Finished? Does not wait, says nothing of failures: wait() is still to be called.
   bool done() const;
   // Until the blob runs in this slot: a fresh child's, before its first batch, or never: submit() may come

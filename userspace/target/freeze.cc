@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "target/freeze.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+namespace bpfckpt::target {
+namespace {
+
+// How long tasks get to stop before it is thought of that they wait for others; and how long those others
+// then run.
+constexpr std::chrono::milliseconds kPatience{20};
+
+using Members = std::vector<TreeMember>;
+
+const TreeMember* member(const Members& members, pid_t tid) {
+  auto it = std::ranges::find(members, tid, &TreeMember::tid);
+  return it == members.end() ? nullptr : &*it;
+}
+
+// Waits for those of `tasks` that do not stand yet, until `deadline`; forgets who exited. Returns who still
+// runs.
+Result<std::set<pid_t>> settle(std::map<pid_t, SeizedTask>& tasks, Deadline deadline) {
+  std::set<pid_t> running;
+  for (auto it = tasks.begin(); it != tasks.end();) {
+    if (it->second.stopped()) {
+      ++it;
+      continue;
+    }
+    auto in_time = it->second.wait_stopped(deadline);
+    if (!in_time && in_time.error().code() == Error::Code::TargetGone) {
+      it->second.forget();
+      it = tasks.erase(it);
+      continue;
+    }
+    if (!in_time) return fail(std::move(in_time.error()));
+    if (!*in_time) running.insert(it->first);
+    ++it;
+  }
+  return running;
+}
+
+// Children of `running` tasks go on; they are found and stopped again by the next reading.
+void let_children_run(std::map<pid_t, SeizedTask>& tasks, const Members& members,
+                      const std::set<pid_t>& running) {
+  std::set<pid_t> parents;
+  for (const pid_t tid : running)
+    if (const TreeMember* parent = member(members, tid)) parents.insert(parent->tgid);
+  for (const TreeMember& child : members) {
+    auto it = tasks.find(child.tid);
+    if (it != tasks.end() && it->second.stopped() && parents.contains(child.real_parent)) tasks.erase(it);
+  }
+}
+
+Error too_late(const Members& members, const std::set<pid_t>& running) {
+  std::string who;
+  for (const pid_t tid : running) {
+    const TreeMember* task = member(members, tid);
+    if (task == nullptr) continue;
+    if (!who.empty()) who += "; ";
+    who += tid == task->tgid ? fmt::format("pid {}", tid) : fmt::format("pid {} thread {}", task->tgid, tid);
+    const auto child = std::ranges::find(members, task->tgid, &TreeMember::real_parent);
+    if (!task->uninterruptible) continue;
+    who += child != members.end()
+               ? fmt::format(" is in state D (waits for its vfork child? pid {})", child->tid)
+               : " is in state D (uninterruptible sleep)";
+  }
+  if (who.empty()) who = "new processes appear faster than they can be stopped";
+  return Error::system("cannot be stopped in time: " + who, ETIMEDOUT);
+}
+
+Error refused(const TreeMember& task) {
+  if (task.tracer != 0 && task.tracer != ::getpid())
+    return Error::unsupported(
+        fmt::format("task {} of pid {} is traced by pid {}", task.tid, task.tgid, task.tracer));
+  return Error::system(fmt::format("ptrace of task {} of pid {}", task.tid, task.tgid), EPERM);
+}
+
+}  // namespace
+
+Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options) {
+  const Deadline deadline = within(options.timeout);
+  FrozenTree tree;
+  std::set<pid_t> denied;
+  for (;;) {
+    TRY_ASSIGN(tree.members_, read());
+    bool fresh = false;
+    std::set<pid_t> denied_now;
+    for (const TreeMember& task : tree.members_) {
+      if (task.gone || tree.tasks_.contains(task.tid)) continue;
+      fresh = true;
+      auto seized = SeizedTask::seize(waiter, task.tid, options.ptrace_options);
+      if (!seized) {
+        if (seized.error().err() == ESRCH) continue;
+        // EPERM is said of zombies, too (ptrace_attach()): the next reading tells.
+        if (seized.error().err() != EPERM) return fail(std::move(seized.error()));
+        if (denied.contains(task.tid)) return fail(refused(task));
+        denied_now.insert(task.tid);
+        continue;
+      }
+      // ESRCH: it exits just now; wait_stopped() will tell.
+      if (auto asked = seized->interrupt(); !asked && asked.error().code() != Error::Code::TargetGone)
+        return fail(std::move(asked.error()));
+      tree.tasks_.emplace(task.tid, std::move(*seized));
+    }
+    denied = std::move(denied_now);
+
+    TRY_ASSIGN(const auto running, settle(tree.tasks_, std::min(deadline, within(kPatience))));
+    if (!fresh && running.empty()) break;
+    if (std::chrono::steady_clock::now() >= deadline) return fail(too_late(tree.members_, running));
+    if (!running.empty()) {
+      let_children_run(tree.tasks_, tree.members_, running);
+      TRY(settle(tree.tasks_, std::min(deadline, within(kPatience))));
+    }
+  }
+  if (tree.tasks_.empty()) return fail(Error::target_gone("no task of the tree is left"));
+  return tree;
+}
+
+}  // namespace bpfckpt::target
