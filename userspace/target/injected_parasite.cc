@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "target/injected_parasite.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
+#include "parasite/embedded.h"
+#include "target/memory.h"
+
+namespace bpfckpt::target {
+namespace {
+
+constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
+constexpr std::uint64_t kSuspendSeccomp = 1 << 21;  // PTRACE_O_SUSPEND_SECCOMP
+constexpr std::chrono::milliseconds kStopTime{5000};
+constexpr std::chrono::milliseconds kCureTime{10'000};
+// Between the continuation that a signal frame restores and what we write: room for its patch.
+constexpr std::uint64_t kPatchRoom = 64;
+constexpr int kGateTries = 1000;
+
+bool has_magic(std::span<const std::byte> bytes, std::size_t offset) {
+  return offset + sizeof parasite::kMagic <= bytes.size() &&
+         std::memcmp(bytes.data() + offset, &parasite::kMagic, sizeof parasite::kMagic) == 0;
+}
+
+// A thread that a bpfckpt which is dead now sent into its blob, and which has not got home yet.
+bool in_a_blob(pid_t pid, RemoteAddress pc) {
+  const RemoteAddress page(pc.value() & ~std::uint64_t{parasite::kCodeBytes - 1});
+  if (pc - page >= parasite::blob().size()) return false;
+  const auto magic = read_object<std::uint64_t>(pid, page + parasite::kMagicOffset);
+  return magic && *magic == parasite::kMagic;
+}
+
+void short_pause(int attempt) {
+  const timespec time{.tv_sec = 0, .tv_nsec = std::min(attempt, 50) * 20'000L};
+  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+}
+
+// recvmsg()'s arguments in the slot's data.
+struct FdMessage {
+  msghdr header;
+  iovec vector;
+  char byte;
+  struct {  // struct cmsghdr and its data
+    std::size_t len;
+    int level;
+    int type;
+    int fds[2];  // the second is never written: the end for Batch::own_ints()
+  } control;
+};
+
+}  // namespace
+
+InjectedParasite::InjectedParasite(InjectedParasite&& other) noexcept {
+  *this = std::move(other);
+}
+
+InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept {
+  if (this == &other) return *this;
+  give_up("replaced");
+  task_ = std::exchange(other.task_, nullptr);
+  robust_ = other.robust_;
+  state_ = std::move(other.state_);
+  injection_ = other.injection_;
+  stage_ = std::exchange(other.stage_, Stage::None);
+  leaving_ = other.leaving_;
+  gate_ = other.gate_;
+  gate_before_ = std::move(other.gate_before_);
+  frame_ = other.frame_;
+  scratch_ = other.scratch_;
+  stack_before_ = std::move(other.stack_before_);
+  area_ = std::move(other.area_);
+  other.area_.reset();
+  pair_ = other.pair_;
+  message_ = other.message_;
+  return *this;
+}
+
+InjectedParasite::~InjectedParasite() {
+  give_up("dropped");
+}
+
+void InjectedParasite::give_up(const char* what) noexcept {
+  if (stage_ == Stage::None) return;
+  if (auto done = abandon(); !done)
+    log::error("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
+}
+
+// --- Getting in.
+
+Result<InjectedParasite> InjectedParasite::begin(SeizedTask& task, RobustList& robust,
+                                                 const ThreadState& state, const Injection& injection) {
+  if (!arch::is_native(state.registers)) return fail(Error::unsupported("a parasite in 32-bit mode"));
+  if (task.has_shadow_stack()) return fail(Error::unsupported("a parasite in a thread with a shadow stack"));
+  InjectedParasite parasite;
+  parasite.task_ = &task;
+  parasite.robust_ = &robust;
+  parasite.state_ = state;
+  parasite.injection_ = injection;
+  TRY(parasite.find_gate(injection.vdso));
+  TRY(parasite.build_way_home());
+  parasite.stage_ = Stage::InGate;  // from here on the destructor puts things back
+  if (!injection.gate_in_place) TRY(poke_memory(injection.pid, parasite.gate_, parasite::gate().code));
+  if (injection.seccomp) TRY(task.set_options(kSuspendSeccomp));
+  if (state.dispatch.mode != 0) {
+    SyscallUserDispatch off{};
+    TRY(task.set_syscall_user_dispatch(off));
+  }
+  const std::uint64_t len_bytes = Area::size_for(std::span(&injection.slot, 1));
+  const Registers map = parasite.call_registers(
+      SYS_mmap, {0, len_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, ~std::uint64_t{0}, 0},
+      len_bytes);
+  // Registers first: from here on the way leads home, and sigreturn unblocks what is blocked next.
+  TRY(task.set_registers(map));
+  TRY(task.set_blocked(kAllSignals));
+  TRY(task.resume());
+  return parasite;
+}
+
+Result<void> InjectedParasite::find_gate(const RemoteRange& vdso) {
+  const auto code = parasite::gate().code;
+  std::vector<std::byte> image(vdso.size());
+  TRY(read_memory(injection_.pid, vdso.start, image), "vDSO");
+  TRY_ASSIGN(const std::size_t at, arch::gate_offset(image, code.size()));
+  gate_ = vdso.start + at;
+  const RemoteAddress pc = arch::program_counter(state_.registers);
+  const bool stale = has_magic(image, image.size() - sizeof parasite::kMagic);
+  if ((stale && pc >= gate_ && pc < vdso.end) || in_a_blob(injection_.pid, pc))
+    return fail(Error::conflict(
+        fmt::format("task {} has not come home yet from an earlier run that was killed", task_->tid())));
+  // A dead bpfckpt's gate is nothing to put back.
+  gate_before_.assign(image.begin() + static_cast<std::ptrdiff_t>(at), image.end());
+  if (stale) std::ranges::fill(gate_before_, std::byte{0});
+  return {};
+}
+
+Result<void> InjectedParasite::build_way_home() {
+  ThreadState home_state = state_;
+  home_state.registers = recorded_registers(state_);
+  Continuation home =
+      arch::continue_by_sigreturn(home_state.registers, injection_.restart, state_.at_restart);
+  if (!home.patch.empty() && !overwrite(home.patch_at, home.patch))
+    home = arch::continue_by_sigreturn(home_state.registers, std::nullopt, state_.at_restart);
+
+  // A runtime that makes its own small stacks (Go) gives its threads alternate stacks for the kernel's
+  // frames.
+  const RemoteAddress stack = arch::stack_pointer(state_.registers);
+  if (injection_.altstack.size() != 0 && !injection_.altstack.contains(stack) &&
+      build_frame_below(home, injection_.altstack.end))
+    return {};
+  return build_frame_below(home, stack - arch::kRedZone - kPatchRoom);
+}
+
+Result<void> InjectedParasite::build_frame_below(const Continuation& home, RemoteAddress top) {
+  parasite::GateScratch scratch{.no_signals = 0, .wait_s = 0, .wait_ns = parasite::kGateWaitNs};
+  const RemoteAddress scratch_at((top.value() - sizeof scratch) & ~std::uint64_t{15});
+  arch::SignalFrame frame = arch::build_frame(home.registers, state_.xstate, state_.sigmask, scratch_at);
+  if (injection_.altstack.contains(top - 1) && frame.at < injection_.altstack.start)
+    return fail(Error::unsupported("the alternate stack is too small for a frame"));
+  const auto extra = std::as_bytes(std::span(&scratch, 1));
+  frame.bytes.insert(frame.bytes.end(), extra.begin(), extra.end());
+  if (auto written = overwrite(frame.at, frame.bytes); !written)
+    return fail(
+        Error::unsupported("no room below the stack for a signal frame: " + written.error().message()));
+  frame_ = frame.frame;
+  // A filter may forbid rt_sigtimedwait() once we are dead and it is no longer suspended.
+  scratch_ = injection_.seccomp ? RemoteAddress() : scratch_at;
+  return {};
+}
+
+Result<void> InjectedParasite::overwrite(RemoteAddress at, std::span<const std::byte> bytes) {
+  Saved before{.at = at, .bytes = std::vector<std::byte>(bytes.size())};
+  TRY(read_memory(injection_.pid, at, before.bytes));
+  TRY(write_memory(injection_.pid, at, bytes));
+  stack_before_.push_back(std::move(before));
+  return {};
+}
+
+Registers InjectedParasite::call_registers(long nr, std::array<std::uint64_t, 6> args,
+                                           std::uint64_t unmap_bytes) const {
+  return arch::enter_gate(state_.registers, {.gate = gate_,
+                                             .frame = frame_,
+                                             .scratch = scratch_,
+                                             // Without a filter to fear only.
+                                             .unmap_bytes = injection_.seccomp ? 0 : unmap_bytes,
+                                             .nr = nr,
+                                             .args = args});
+}
+
+// Stops the thread that was sent into the gate. PTRACE_INTERRUPT may come before it ran at all: then again.
+Result<std::int64_t> InjectedParasite::finish_call() {
+  for (int attempt = 0; attempt < kGateTries; ++attempt) {
+    TRY(task_->stop(within(kStopTime)));
+    TRY_ASSIGN(const Registers registers, task_->registers());
+    std::int64_t result = 0;
+    const auto state = arch::gate_state(registers, gate_, result);
+    if (state == arch::GateState::Done) return result;
+    const RemoteAddress pc = arch::program_counter(registers);
+    const bool still_in_blob = area_ && area_->range().contains(pc);
+    if (state == arch::GateState::Elsewhere && !still_in_blob) {
+      stage_ = Stage::None;  // it is home, by itself
+      return fail(Error::conflict(fmt::format(
+          "task {} went on by itself: this machine is too busy to get back to it in time", task_->tid())));
+    }
+    TRY(task_->resume());
+    short_pause(attempt);
+  }
+  return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
+}
+
+Result<void> InjectedParasite::place() {
+  TRY_ASSIGN(const std::int64_t mapped, finish_call());
+  if (parasite::is_error(mapped)) {
+    TRY(put_back());
+    return fail(Error::system("mmap in the target", static_cast<int>(-mapped)));
+  }
+  const auto slots = std::span(&injection_.slot, 1);
+  const RemoteAddress base(static_cast<std::uint64_t>(mapped));
+  const auto mode = injection_.seccomp ? parasite::kModeDumpBare : parasite::kModeDump;
+  const auto code = parasite::gate();
+  auto area = [&]() -> Result<Area> {
+    TRY_ASSIGN(Fd file, open_mapped_file(injection_.pid, {base, base + Area::size_for(slots)}));
+    return Area::over(*robust_, std::move(file), base, slots, mode, gate_, gate_ + code.home);
+  }();
+  if (!area) {
+    TRY(call(SYS_munmap, {base.value(), Area::size_for(slots), 0, 0, 0, 0}));
+    TRY(put_back());
+    return fail(std::move(area.error()));
+  }
+  area_ = std::move(*area);
+  stage_ = Stage::Placed;
+  const SlotView slot = area_->slot(0);
+  slot.slot->frame = frame_.value();
+  slot.slot->scratch = scratch_.value();
+  TRY(task_->set_registers(arch::enter_blob(state_.registers, {.area = base,
+                                                               .area_len_bytes = area_->range().size(),
+                                                               .slot = slot.address,
+                                                               .frame = frame_,
+                                                               .gate_home = gate_ + code.home,
+                                                               .unmap_on_failure = !injection_.seccomp})));
+  return task_->resume();
+}
+
+// --- Getting out.
+
+Result<void> InjectedParasite::begin_cure() {
+  Batch leave = batch();
+  leave.leave();
+  TRY(leave.submit());
+  leaving_ = true;
+  return {};
+}
+
+Result<void> InjectedParasite::cure() {
+  TaskWatch watching = watch();
+  TRY(batch().wait_done(watching, kCureTime));
+  TRY_ASSIGN(const std::int64_t unmapped, finish_call());
+  if (unmapped != 0) return fail(Error::system("munmap in the target", static_cast<int>(-unmapped)));
+  area_.reset();
+  return put_back();
+}
+
+// The thread is stopped in the gate, nothing of ours is mapped any more.
+Result<void> InjectedParasite::put_back() {
+  stage_ = Stage::None;
+  TRY(task_->set_registers(arch::enter_sigreturn(state_.registers, gate_, frame_)));
+  TRY(task_->set_blocked(state_.sigmask));
+  if (state_.dispatch.mode != 0) TRY(task_->set_syscall_user_dispatch(state_.dispatch));
+  // Code has run in this thread, so the kernel has cleared rseq_cs: a critical section would go on without
+  // its abort.
+  TRY(task_->set_registers(recorded_registers(state_)));
+  if (injection_.seccomp) TRY(task_->set_options(0));
+  for (auto it = stack_before_.rbegin(); it != stack_before_.rend(); ++it)
+    TRY(write_memory(injection_.pid, it->at, it->bytes));
+  stack_before_.clear();
+  if (!injection_.gate_in_place) TRY(poke_memory(injection_.pid, gate_, gate_before_));
+  return {};
+}
+
+// One call through the gate, from wherever the thread is stopped.
+Result<std::int64_t> InjectedParasite::call(long nr, std::array<std::uint64_t, 6> args) {
+  TRY(task_->set_registers(call_registers(nr, args, 0)));
+  TRY(task_->resume());
+  return finish_call();
+}
+
+// Cures from outside, without the blob's help: it may be in a call that does not end, or not be there any
+// more.
+Result<void> InjectedParasite::abandon() {
+  if (task_->tid() == 0) {
+    stage_ = Stage::None;
+    return {};
+  }
+  if (!task_->stopped()) TRY(task_->stop(within(kStopTime)));
+  if (stage_ == Stage::Placed && area_) {
+    const parasite::Slot& slot = *area_->slot(0).slot;
+    const auto owned = std::min(slot.owned_count, parasite::kOwnedMax);
+    for (std::uint32_t i = 0; i < owned; ++i)
+      if (slot.owned[i] >= 0)
+        TRY(call(SYS_close, {static_cast<std::uint64_t>(slot.owned[i]), 0, 0, 0, 0, 0}));
+    // If it had left already nothing is mapped there, and munmap() says yes all the same.
+    TRY(call(SYS_munmap, {area_->range().start.value(), area_->range().size(), 0, 0, 0, 0}));
+    area_.reset();
+  } else {
+    TRY_ASSIGN(const Registers registers, task_->registers());
+    std::int64_t mapped = 0;
+    if (arch::gate_state(registers, gate_, mapped) == arch::GateState::Done && !parasite::is_error(mapped))
+      TRY(call(SYS_munmap, {static_cast<std::uint64_t>(mapped),
+                            Area::size_for(std::span(&injection_.slot, 1)), 0, 0, 0, 0}));
+  }
+  return put_back();
+}
+
+// --- Descriptors.
+
+Result<void> InjectedParasite::begin_receive() {
+  // The blob would have to close it if we die, and a filter may forbid close().
+  if (injection_.seccomp) return fail(Error::unsupported("a descriptor for a process under seccomp"));
+  Batch ask = batch();
+  const auto limit = ask.put(rlimit{});
+  const auto pair = ask.put(std::array{-1, -1});
+  if (!limit || !pair) return fail(Error::bug("no room in the slot"));
+  ask.call(SYS_prlimit64, 0, RLIMIT_FSIZE, nullptr, *limit);
+  ask.own_ints(ask.call(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, *pair), *pair);
+  pair_ = *pair;
+  message_ = *limit;
+  return ask.submit();
+}
+
+Result<void> InjectedParasite::send_fd(int ours) {
+  Batch asked = batch();
+  TaskWatch watching = watch();
+  TRY(asked.wait(watching));
+  const auto theirs = asked.at<std::array<int, 2>>(pair_);
+  if (asked.at<rlimit>(message_).rlim_cur != RLIM_INFINITY) {
+    TRY(drop_fd(theirs[0]));
+    TRY(drop_fd(theirs[1]));
+    return fail(Error::unsupported("a descriptor for a process with a limit on file sizes"));
+  }
+  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, injection_.pid, 0)));
+  const Fd socket(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), theirs[1], 0)));
+  if (!socket) return fail(Error::system("pidfd_getfd"));
+
+  FdMessage message{};
+  message.byte = '!';
+  message.vector = {&message.byte, 1};
+  message.header.msg_iov = &message.vector;
+  message.header.msg_iovlen = 1;
+  message.header.msg_control = &message.control;
+  message.header.msg_controllen = CMSG_SPACE(sizeof ours);
+  message.control = {
+      .len = CMSG_LEN(sizeof ours), .level = SOL_SOCKET, .type = SCM_RIGHTS, .fds = {ours, -1}};
+  if (::sendmsg(socket.get(), &message.header, 0) != 1) return fail(Error::system("sendmsg"));
+
+  // The same struct as the target sees it.
+  Batch receive = batch();
+  message.control.fds[0] = -1;
+  const auto at = receive.put(message);
+  if (!at) return fail(Error::bug("no room in the slot"));
+  auto& remote = receive.at<FdMessage>(*at);
+  const auto inside = [&](std::size_t offset) { return reinterpret_cast<void*>((*at + offset).value()); };
+  remote.vector.iov_base = inside(offsetof(FdMessage, byte));
+  remote.header.msg_iov = static_cast<iovec*>(inside(offsetof(FdMessage, vector)));
+  remote.header.msg_control = inside(offsetof(FdMessage, control));
+  message_ = *at + offsetof(FdMessage, control.fds);
+  receive.own_ints(receive.call(SYS_recvmsg, theirs[0], *at, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), message_);
+  receive.disown(receive.call(SYS_close, theirs[0]));
+  receive.disown(receive.call(SYS_close, theirs[1]));
+  return receive.submit();
+}
+
+Result<int> InjectedParasite::finish_receive() {
+  Batch receive = batch();
+  TaskWatch watching = watch();
+  TRY(receive.wait(watching));
+  const int theirs = receive.at<int>(message_);
+  // MSG_CTRUNC: no free descriptor was left for it (RLIMIT_NOFILE).
+  if (theirs < 0) return fail(Error::system("receive a descriptor in the target", EMFILE));
+  return theirs;
+}
+
+Result<int> InjectedParasite::receive_fd(int ours) {
+  TRY(begin_receive());
+  TRY(send_fd(ours));
+  return finish_receive();
+}
+
+Result<void> InjectedParasite::drop_fd(int theirs) {
+  Batch drop = batch();
+  drop.disown(drop.call(SYS_close, theirs));
+  TaskWatch watching = watch();
+  return drop.run(watching);
+}
+
+}  // namespace bpfckpt::target

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "target/resume.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "target/memory.h"
+
+namespace bpfckpt::target {
+namespace {
+
+constexpr std::uint64_t kExitKill = 1 << 20;        // PTRACE_O_EXITKILL
+constexpr std::uint64_t kSuspendSeccomp = 1 << 21;  // PTRACE_O_SUSPEND_SECCOMP
+constexpr std::chrono::milliseconds kStopTime{10'000};
+
+Result<void> must_stop(SeizedTask& task, Deadline deadline) {
+  TRY_ASSIGN(const bool in_time, task.wait_stopped(deadline));
+  if (!in_time) return fail(Error::system(fmt::format("stop of task {}", task.tid()), ETIMEDOUT));
+  return {};
+}
+
+// ptrace takes exactly as many bytes as this machine's extended state has. What another machine has more must
+// be unused (its bit in XSTATE_BV, checked by the kernel), what it has less is in its initial state.
+Result<void> set_extended(SeizedTask& task, const std::vector<std::byte>& bytes) {
+  if (bytes.empty()) return {};
+  auto set = task.set_xstate(bytes);
+  if (set || set.error().err() != EFAULT) return set;
+  TRY_ASSIGN(const auto own, task.xstate());
+  std::vector<std::byte> fitted = bytes;
+  fitted.resize(own.size());
+  return task.set_xstate(fitted);
+}
+
+Result<void> furnish(SeizedTask& task, pid_t pid, const ResumeThread& thread) {
+  Continuation to = arch::continue_afresh(thread.registers, thread.restart, thread.at_restart);
+  if (!to.patch.empty() && !write_memory(pid, to.patch_at, to.patch))
+    to = arch::continue_afresh(thread.registers, std::nullopt, thread.at_restart);
+  TRY(set_extended(task, thread.xstate));
+  TRY(task.set_registers(to.registers));
+  return task.set_blocked(thread.sigmask);
+}
+
+}  // namespace
+
+HeldTree::~HeldTree() {
+  for (Process& process : processes_) {
+    ::kill(process.pid, SIGKILL);
+    // Nothing to detach from.
+    for (SeizedTask& task : process.threads) task.forget();
+  }
+}
+
+Result<void> HeldTree::release() {
+  Result<void> result;
+  for (const Process& process : processes_) {
+    // Still held, so none of it runs before it stops.
+    if (process.stop_signal != 0 && ::kill(process.pid, process.stop_signal) != 0 && result)
+      result = fail(Error::system(fmt::format("stop pid {}", process.pid)));
+  }
+  for (Process& process : processes_) process.threads.clear();
+  processes_.clear();
+  return result;
+}
+
+Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area) {
+  TRY_ASSIGN(const std::uint64_t call_offset, arch::vdso_call_offset());
+  HeldTree held;
+  held.processes_.reserve(processes.size());
+  for (const ResumeProcess& process : processes)
+    held.processes_.push_back({.pid = process.pid, .stop_signal = process.stop_signal, .threads = {}});
+  for (std::size_t i = 0; i < processes.size(); ++i) {
+    const ResumeProcess& process = processes[i];
+    const std::uint64_t options = kExitKill | (process.seccomp ? kSuspendSeccomp : 0);
+    for (const ResumeThread& thread : process.threads) {
+      TRY_ASSIGN(SeizedTask task, SeizedTask::seize(waiter, thread.tid, options));
+      TRY(task.interrupt());
+      held.processes_[i].threads.push_back(std::move(task));
+    }
+  }
+  const Deadline deadline = within(kStopTime);
+  for (auto& process : held.processes_)
+    for (SeizedTask& task : process.threads) TRY(must_stop(task, deadline), "pid {}", process.pid);
+
+  // One thread of each process unmaps the area: it makes the call, at an instruction of the vDSO, and is
+  // stopped again before the instruction that follows. A syscall-stop is taken to get there, as we may be
+  // lost with the tree now.
+  for (std::size_t i = 0; i < processes.size(); ++i) {
+    SeizedTask& task = held.processes_[i].threads.front();
+    TRY_ASSIGN(const Registers before, task.registers());
+    TRY(task.set_registers(arch::enter_call(before, processes[i].vdso + call_offset, SYS_munmap,
+                                            {area.start.value(), area.size(), 0, 0, 0, 0})));
+    TRY(task.resume_to_call());
+  }
+  for (auto& process : held.processes_) {
+    SeizedTask& task = process.threads.front();
+    TRY(task.wait_call(deadline), "pid {}", process.pid);
+    // A PTRACE_EVENT_STOP, not the syscall-exit-stop: only on its way does the kernel look at interrupted
+    // calls (arch_do_signal_or_restart()), which furnish() leaves to it.
+    TRY(task.interrupt());
+    TRY(task.resume());
+  }
+  for (std::size_t i = 0; i < processes.size(); ++i) {
+    auto& threads = held.processes_[i].threads;
+    TRY(must_stop(threads.front(), deadline), "pid {}", processes[i].pid);
+    TRY_ASSIGN(const Registers after, threads.front().registers());
+    if (const auto result = arch::call_result(after); result != 0)
+      return fail(Error::system("munmap of the control area", static_cast<int>(-result))
+                      .in(fmt::format("pid {}", processes[i].pid)));
+    for (std::size_t k = 0; k < threads.size(); ++k)
+      TRY(furnish(threads[k], processes[i].pid, processes[i].threads[k]), "pid {} thread {}",
+          processes[i].pid, processes[i].threads[k].tid);
+  }
+  return held;
+}
+
+}  // namespace bpfckpt::target
