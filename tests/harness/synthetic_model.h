@@ -47,7 +47,7 @@ inline pb::Thread& add_thread(pb::Process& process, std::uint32_t tid, const cha
   thread.set_registers(std::string(27 * 8, '\x11'));
   thread.set_xstate(std::string(832, '\0'));
   thread.set_credentials_id(1);
-  thread.set_sigmask(0x200);
+  thread.set_blocked(0x200);
   thread.mutable_rseq()->set_address(0x7f0000001000 + tid);
   thread.mutable_rseq()->set_len(32);
   thread.mutable_scheduling()->set_nice(5);

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "collect/records.h"
 #include "model/model.h"
+#include "model/special_mapping.h"
 
 namespace bpfckpt {
 
@@ -43,13 +44,6 @@ struct TaskSummary {
   bool kernel_thread() const { return (task_flags & 0x00200000) != 0; }  // PF_KTHREAD
   bool group_stopped() const { return (signal_flags & 1) != 0; }
   bool uninterruptible() const { return (state & 2) != 0; }
-};
-
-// A mapping that the kernel put there: "[vdso]", "[vvar]", "[vvar_vclock]". [start, end).
-struct SpecialMapping {
-  std::string name;
-  std::uint64_t start = 0;
-  std::uint64_t end = 0;
 };
 
 class Collector {

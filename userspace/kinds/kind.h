@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every kind of open file brings: one row of functions. The registry (kinds/registry.cc) lists the rows.
 //
-// A kind is one stem: bpf/kinds/eventfd.h (what BPF records), images/kinds/eventfd.proto (what the image keeps),
-// userspace/kinds/eventfd.cc (the functions), tests/cr/eventfd.cc. Adding one touches no other file but the
-// registries.
+// A kind is one stem: bpf/kinds/eventfd.h (what BPF records), images/kinds/eventfd.proto (what the image
+// keeps), userspace/kinds/eventfd.cc (the functions), tests/cr/eventfd.cc. Adding one touches no other file
+// but the registries.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,8 @@ namespace kinds {
 
 enum class Verdict { Ok, NeedsOption, Unsupported };
 
-// One thing that diagnose and dump have to say about a file. `code` is stable ("io_uring", "tty-outside", ...).
+// One thing that diagnose and dump have to say about a file. `code` is stable ("io_uring", "tty-outside",
+// ...).
 struct Finding {
   Verdict verdict = Verdict::Ok;
   std::string code;
@@ -41,8 +42,8 @@ struct Finding {
 class EnrichContext {
  public:
   virtual ~EnrichContext() = default;
-  // A duplicate, in our table, of the description that the target holds (pidfd_getfd(2)); position and flags are
-  // shared with the target's, so nothing may be changed through it.
+  // A duplicate, in our table, of the description that the target holds (pidfd_getfd(2)); position and flags
+  // are shared with the target's, so nothing may be changed through it.
   virtual Result<Fd> borrow(const pb::File& file) = 0;
   // A fresh image file for an object's bytes, named after the object; the caller writes from offset 0.
   virtual Result<int> content_image(const pb::FileObject& object, std::string& name) = 0;
@@ -50,22 +51,29 @@ class EnrichContext {
 
 struct Kind {
   std::string_view name;  // the stem
-  // Fills file.detail, and the object's detail where the description has an object (`object` is null for the second
-  // and later descriptions of one object). The common part of `file` is already filled.
+  // Fills file.detail, and the object's detail where the description has an object (`object` is null for the
+  // second and later descriptions of one object). The common part of `file` is already filled.
   Result<void> (*describe)(const file_record& record, pb::File& file, pb::FileObject* object);
-  // Takes the bytes that BPF cannot see. Called once for each description that is first of its object, with the
-  // tree frozen. Null: nothing to take.
+  // Takes the bytes that BPF cannot see. Called once for each description that is first of its object, with
+  // the tree frozen. Null: nothing to take.
   Result<void> (*enrich)(EnrichContext& context, pb::File& file, pb::FileObject* object);
+  // Adds to the plan what makes the object, and leaves a descriptor by which it can be opened again as
+  // PlanBuilder's object(object.id()). Called once for each object (kinds/objects.h: plan_object()). Null:
+  // the kind has no objects.
+  Result<void> (*make)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object);
   // Adds to the plan what makes the description again and leaves it as PlanBuilder's file(file.id()).
   Result<void> (*plan)(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object);
   // Says whether it can be taken; stops nothing, reads nothing but the model. Null: always Ok.
   Finding (*diagnose)(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy);
+  // Adds to the plan what can be done to an object only when all its descriptions and mappings are made.
+  // Null: nothing.
+  Result<void> (*finish)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
 };
 
 // The row of that stem, or null.
 const Kind* find(std::string_view name);
-// The row for the number that BPF recognised (bpf/records.h, enum file_kind); never null: unknown numbers give the
-// row of kind "unsupported".
+// The row for the number that BPF recognised (bpf/records.h, enum file_kind); never null: unknown numbers
+// give the row of kind "unsupported".
 const Kind& by_number(std::uint32_t number);
 std::span<const Kind* const> all();
 

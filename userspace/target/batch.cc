@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "target/futex.h"
-#include "target/syscall_name.h"
+#include "base/syscall_name.h"
 
 namespace bpfckpt::target {
 namespace {
@@ -161,9 +161,15 @@ std::optional<Entry> Batch::failed() const {
   return Entry{static_cast<std::uint16_t>(executed - 1)};
 }
 
+static std::string entry_name(std::int32_t number) {
+  if (number == parasite::kOpClone) return "clone3";
+  if (number == parasite::kOpLeave) return "leave";
+  return syscall_name(number);
+}
+
 std::string Batch::describe(Entry entry) const {
   const parasite::Entry& raw = slot_.entries[entry.index];
-  std::string text = syscall_name(raw.nr) + "(";
+  std::string text = entry_name(raw.nr) + "(";
   for (int k = 0; k < 6; ++k) {
     std::int64_t value = raw.args[k];
     if (raw.ref[k] < count_) value += slot_.entries[raw.ref[k]].result;

@@ -13,8 +13,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "harness/runner/process.h"
 #include "harness/runner/snapshot.h"
@@ -114,9 +116,8 @@ class Session {
   }
 
   bool one_round(int round) {
-    // Lets whoever is about to fall asleep do so.
-    nap_ms(10);
-    const Snapshot before = take_snapshot(descendants());
+    Snapshot before;
+    if (!settled(before)) return false;
     if (!test_.refused.empty()) return refused(round, before);
     for (int cycle = 1; cycle <= test_.cycles; ++cycle) {
       const std::string images = fmt::format("{}/images.{}.{}", directory_, round, cycle);
@@ -186,12 +187,31 @@ class Session {
     return unchanged(before);
   }
 
+  // Whoever is about to fall asleep at the checkpoint does so first: two looks in a row must agree.
+  bool settled(Snapshot& before) {
+    before = take_snapshot(descendants());
+    return unchanged_after_retries([&] {
+             const Snapshot last = std::exchange(before, take_snapshot(descendants()));
+             return differences(last, before, test_.ignore);
+           }) ||
+           fail("the tree does not hold still before the checkpoint");
+  }
+
   bool unchanged(const Snapshot& before) {
-    // A restored tree is as quiet as the dumped one was only when its calls were entered again.
-    nap_ms(10);
-    const std::vector<std::string> found = differences(before, take_snapshot(descendants()), test_.ignore);
+    return unchanged_after_retries(
+        [&] { return differences(before, take_snapshot(descendants()), test_.ignore); });
+  }
+
+  // A tree that was just let go may need a moment until it is as quiet as it was; what was lost stays lost.
+  bool unchanged_after_retries(const std::function<std::vector<std::string>()>& look) {
+    std::vector<std::string> found;
+    for (int i = 0; i < 10; ++i) {
+      found = look();
+      if (found.empty()) return true;
+      nap_ms(20);
+    }
     for (std::size_t i = 0; i < found.size() && i < 40; ++i) fmt::print("differs: {}\n", found[i]);
-    return found.empty() || fail(fmt::format("{} differences", found.size()));
+    return fail(fmt::format("{} differences", found.size()));
   }
 
   // The test has been let go: waits for its end.

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kinds/objects.h"
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+namespace bpfckpt::kinds {
+
+Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
+  if (const Operand* made = plan.object(object.id())) return *made;
+  const Kind* kind = find(object.kind());
+  if (kind == nullptr || kind->make == nullptr)
+    return fail(Error::bad_image(fmt::format("objects of kind {} are not known", object.kind())));
+  TRY(kind->make(plan, file, object));
+  const Operand* made = plan.object(object.id());
+  if (made == nullptr) return fail(Error::bug("an object was made without a descriptor"));
+  return *made;
+}
+
+Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
+                          pb::Content& content) {
+  content.set_image(image_name);
+  content.set_size(size);
+  // A description of our own: seeking must not move the target's position.
+  Fd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!own) return fail(Error::system("open for reading"));
+  off_t image_end = ::lseek(image_fd, 0, SEEK_END);
+  if (image_end < 0) return fail(Error::system("lseek of the image"));
+  for (off_t at = 0; static_cast<std::uint64_t>(at) < size;) {
+    off_t data = ::lseek(own.get(), at, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) break;  // nothing but a hole up to the end
+    if (data < 0) return fail(Error::system("lseek(SEEK_DATA)"));
+    off_t hole = ::lseek(own.get(), data, SEEK_HOLE);
+    if (hole < 0) return fail(Error::system("lseek(SEEK_HOLE)"));
+    hole = std::min<off_t>(hole, static_cast<off_t>(size));
+    if (data >= hole) break;
+    pb::Extent* extent = content.add_extents();
+    extent->set_offset(static_cast<std::uint64_t>(data));
+    extent->set_image_offset(static_cast<std::uint64_t>(image_end));
+    for (off_t from = data; from < hole;) {
+      ssize_t moved = ::sendfile(image_fd, own.get(), &from, static_cast<std::size_t>(hole - from));
+      if (moved < 0) return fail(Error::system("write to the image"));
+      if (moved == 0) return fail(Error::system("the file became shorter while it was copied", EIO));
+    }
+    extent->set_length(static_cast<std::uint64_t>(hole - data));
+    image_end += hole - data;
+    at = hole;
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::kinds

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects: what several descriptions share.
+#pragma once
+
+#include "kinds/kind.h"
+#include "plan/builder.h"
+
+namespace bpfckpt::kinds {
+
+// A descriptor of bpfckpt's by which the object can be opened again, through /proc/self/fd; made on the first call.
+Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object);
+
+// Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content` where they
+// are. Leaves the descriptor's own position alone.
+Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
+                          pb::Content& content);
+
+// Unpacks an object's or a description's own message.
+template <class Message>
+Result<Message> unpack(const google::protobuf::Any& any, std::string_view what) {
+  Message message;
+  if (!any.UnpackTo(&message)) return fail(Error::bad_image(fmt::format("{}: its details are of another type", what)));
+  return message;
+}
+
+}  // namespace bpfckpt::kinds

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pipes and FIFOs.
+//
+// A pipe is an inode with a ring of pages; its ends are descriptions of that inode, each for reading, writing or both.
+// Kept: unread bytes, packet boundaries (O_DIRECT), capacity, which ends are open and how they share. Not kept: how the
+// bytes are spread over the ring's slots, the inode number of an anonymous pipe. Ends outside of the tree stay behind:
+// unless the caller gives the pipe by --inherit-fd, the tree gets one of its own.
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "bpf/records.h"
+#include "images/kinds/pipe.pb.h"
+#include "kinds/kind.h"
+#include "kinds/objects.h"
+
+namespace bpfckpt::kinds {
+namespace {
+
+constexpr std::uint64_t kPipefsMagic = 0x50495045;
+constexpr std::uint32_t kPageBytes = 4096;
+
+bool is_fifo(const pb::File& file) { return file.inode().fs_magic() != kPipefsMagic; }
+
+Result<void> describe(const file_record& record, pb::File&, pb::FileObject* object) {
+  if (object == nullptr) return {};
+  pb::Pipe pipe;
+  pipe.set_capacity_bytes(record.detail.pipe.ring_slots * kPageBytes);
+  object->mutable_detail()->PackFrom(pipe);
+  return {};
+}
+
+// The bytes stay where they are: they are duplicated with tee(2) into a pipe of ours, and read from there.
+Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
+  if (object == nullptr || (file.flags() & O_PATH)) return {};
+  TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object->detail(), "pipe"));
+  TRY_ASSIGN(Fd end, context.borrow(file));
+  // The end that we got may be one for writing only; the inode can be opened for reading all the same.
+  Fd reader(::open(fmt::format("/proc/self/fd/{}", end.get()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!reader) return fail(Error::system("open for reading"));
+  int unread = 0;
+  if (::ioctl(reader.get(), FIONREAD, &unread) != 0) return fail(Error::system("FIONREAD"));
+  if (unread > 0) {
+    int ends[2];
+    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return fail(Error::system("pipe2"));
+    Fd copy_out(ends[0]), copy_in(ends[1]);
+    // Not more slots than the pipe itself has are needed; an unprivileged limit may refuse even these.
+    if (::fcntl(copy_in.get(), F_SETPIPE_SZ, pipe.capacity_bytes()) < 0)
+      return fail(Error::system("F_SETPIPE_SZ"));
+    ssize_t copied = ::tee(reader.get(), copy_in.get(), static_cast<std::size_t>(unread), SPLICE_F_NONBLOCK);
+    if (copied != unread) return fail(Error::system("tee", copied < 0 ? errno : EIO));
+    std::string data(static_cast<std::size_t>(unread), 0);
+    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
+    for (std::size_t have = 0; have < data.size();) {
+      ssize_t n = ::read(copy_out.get(), data.data() + have, data.size() - have);
+      if (n <= 0) return fail(Error::system("read of the copy", n < 0 ? errno : EIO));
+      if (file.flags() & O_DIRECT) pipe.add_packets(static_cast<std::uint32_t>(n));
+      have += static_cast<std::size_t>(n);
+    }
+    pipe.set_data(std::move(data));
+  }
+  object->mutable_detail()->PackFrom(pipe);
+  return {};
+}
+
+Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
+  TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object.detail(), "pipe"));
+  Operand reader, writer;
+  if (is_fifo(file)) {
+    // Open for both, so that no later opening waits for the other side.
+    OpId fd = plan.call(kSelf, SYS_openat,
+                        {AT_FDCWD, Operand::data(plan.text(file.path().path())), O_RDWR | O_NONBLOCK | O_CLOEXEC},
+                        "fifo");
+    reader = writer = Operand::result(fd);
+  } else {
+    DataId ends = plan.zeroes(8);
+    plan.call(kSelf, SYS_pipe2, {Operand::data(ends), O_CLOEXEC | O_NONBLOCK}, "pipe");
+    reader = Operand::field(ends, 0);
+    writer = Operand::field(ends, 4);
+    plan.close_later(writer);
+  }
+  if (pipe.capacity_bytes() != 0) plan.call(kSelf, SYS_fcntl, {writer, F_SETPIPE_SZ, pipe.capacity_bytes()});
+  auto write = [&](std::string_view bytes) {
+    plan.call_expecting(kSelf, bytes.size(), SYS_write,
+                        {writer, Operand::data(plan.data(std::as_bytes(std::span(bytes)))), bytes.size()}, "data");
+  };
+  std::string_view data = pipe.data();
+  if (!pipe.packets().empty()) {
+    plan.call(kSelf, SYS_fcntl, {writer, F_SETFL, O_NONBLOCK | O_DIRECT}, "packets");
+    for (std::uint32_t len : pipe.packets()) {
+      if (len > data.size()) return fail(Error::bad_image("pipe: packets are longer than the data"));
+      write(data.substr(0, len));
+      data.remove_prefix(len);
+    }
+    plan.call(kSelf, SYS_fcntl, {writer, F_SETFL, O_NONBLOCK});
+  }
+  if (!data.empty()) write(data);
+  plan.set_object(object.id(), reader);
+  return {};
+}
+
+Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
+  if (object == nullptr) return fail(Error::bad_image("a pipe without its object"));
+  TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
+  // Opening one end of a pipe waits for the other one where it is not there, unless told not to; the descriptor
+  // through which we go is an end of either sort only for a FIFO.
+  std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
+  bool path_only = (flags & O_PATH) != 0;
+  OpId fd = plan.reopen(made, path_only ? flags : flags | O_NONBLOCK, "file");
+  if (!path_only && !(flags & O_NONBLOCK))
+    plan.call(kSelf, SYS_fcntl, {Operand::result(fd), F_SETFL, flags}, "flags of file");
+  plan.set_file(file.id(), Operand::result(fd));
+  return {};
+}
+
+Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
+  if (is_fifo(file) && file.path().deleted())
+    return {Verdict::Unsupported, "fifo-deleted", "the FIFO has no name any more", ""};
+  return {};
+}
+
+}  // namespace
+
+extern const Kind kPipe = {"pipe", describe, enrich, make, plan, diagnose};
+
+}  // namespace bpfckpt::kinds

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind, by the number that BPF gives it. Adding one: a line in the declarations, a line in the table.
+#include <array>
+
+#include "bpf/records.h"
+#include "kinds/kind.h"
+
+namespace bpfckpt::kinds {
+
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty;
+
+namespace {
+
+struct Row {
+  file_kind number;
+  const Kind* kind;
+};
+
+constexpr Row kRows[] = {
+    {FILE_KIND_UNSUPPORTED, &kUnsupported},
+    {FILE_KIND_REGULAR, &kRegular},
+    {FILE_KIND_CHARDEV, &kChardev},
+    {FILE_KIND_PIPE, &kPipe},
+    {FILE_KIND_SHMEM, &kShmem},
+    {FILE_KIND_TTY, &kTty},
+};
+
+constexpr auto kKinds = [] {
+  std::array<const Kind*, std::size(kRows)> kinds{};
+  for (std::size_t i = 0; i < kinds.size(); i++) kinds[i] = kRows[i].kind;
+  return kinds;
+}();
+
+}  // namespace
+
+const Kind* find(std::string_view name) {
+  for (const Kind* kind : kKinds)
+    if (kind->name == name) return kind;
+  return nullptr;
+}
+
+const Kind& by_number(std::uint32_t number) {
+  for (const Row& row : kRows)
+    if (row.number == number) return *row.kind;
+  return kUnsupported;
+}
+
+std::span<const Kind* const> all() { return kKinds; }
+
+}  // namespace bpfckpt::kinds

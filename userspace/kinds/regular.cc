@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Regular files and directories.
+//
+// A file that has a name is opened by it again: contents, times and ownership are the file system's business and are
+// not kept. A file that lost its last name (nlink 0) exists only through its openers and mappings: its bytes travel
+// with the checkpoint, holes left out, and at restore it is made under its old name and unlinked again before anybody
+// else could come to depend on it. Not kept: extended attributes of such a file, its inode number, its atime.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "bpf/records.h"
+#include "images/kinds/regular.pb.h"
+#include "kinds/kind.h"
+#include "kinds/names.h"
+#include "kinds/objects.h"
+#include "kinds/policy.h"
+
+namespace bpfckpt::kinds {
+namespace {
+
+// O_* that only an opening takes and fcntl(F_SETFL) ignores are in f_flags; what creates or truncates never is.
+constexpr std::uint32_t kNeverAgain = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
+
+Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
+  if (object == nullptr) return {};
+  pb::GhostFile ghost;
+  ghost.set_mode(record.inode.mode);
+  ghost.set_uid(record.inode.uid);
+  ghost.set_gid(record.inode.gid);
+  ghost.set_mtime_ns(file.inode().mtime_ns());
+  object->mutable_detail()->PackFrom(ghost);
+  return {};
+}
+
+Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
+  if (object == nullptr || !S_ISREG(file.inode().mode())) return {};
+  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
+  TRY_ASSIGN(Fd fd, context.borrow(file));
+  struct stat st;
+  if (fstat(fd.get(), &st) != 0) return fail(Error::system("fstat"));
+  std::string name;
+  TRY_ASSIGN(int image, context.content_image(*object, name));
+  TRY(copy_content(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *ghost.mutable_content()));
+  object->mutable_detail()->PackFrom(ghost);
+  return {};
+}
+
+// Where a file that was called `path` can be made. Its own name, unless somebody took that since.
+std::string free_name(const Environment& environment, const std::string& path) {
+  if (!environment.path_exists(path)) return path;
+  std::string candidate;
+  for (int i = 0;; i++) {
+    candidate = fmt::format("{}.bpfckpt-{}", path, i);
+    if (!environment.path_exists(candidate)) return candidate;
+  }
+}
+
+Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
+  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object.detail(), "deleted file"));
+  DataId path = plan.text(free_name(plan.environment(), file.path().path()));
+  if (S_ISDIR(ghost.mode())) {
+    plan.call(kSelf, SYS_mkdir, {Operand::data(path), ghost.mode() & 07777}, "deleted directory");
+    OpId directory = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC});
+    plan.call(kSelf, SYS_fchown, {Operand::result(directory), ghost.uid(), ghost.gid()});
+    plan.call(kSelf, SYS_fchmod, {Operand::result(directory), ghost.mode() & 07777});
+    plan.call(kSelf, SYS_rmdir, {Operand::data(path)});
+    plan.set_object(object.id(), Operand::result(directory));
+    return {};
+  }
+  OpId fd = plan.call(kSelf, SYS_openat,
+                      {AT_FDCWD, Operand::data(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600}, "deleted file");
+  plan.call(kSelf, SYS_unlink, {Operand::data(path)});
+  plan.fill(Operand::result(fd), ghost.content());
+  plan.call(kSelf, SYS_fchown, {Operand::result(fd), ghost.uid(), ghost.gid()});
+  plan.call(kSelf, SYS_fchmod, {Operand::result(fd), ghost.mode() & 07777});
+  struct {
+    std::int64_t seconds, ns;
+  } times[2];
+  for (auto& time : times) time = {ghost.mtime_ns() / 1'000'000'000, ghost.mtime_ns() % 1'000'000'000};
+  plan.call(kSelf, SYS_utimensat, {Operand::result(fd), 0, Operand::data(plan.bytes_of(times)), 0});
+  // An executable cannot run while somebody has it open for writing (ETXTBSY); nor can a lease be taken.
+  OpId readable = plan.reopen(Operand::result(fd), O_RDONLY);
+  plan.call(kSelf, SYS_close, {Operand::result(fd)});
+  plan.set_object(object.id(), Operand::result(readable));
+  return {};
+}
+
+Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
+  std::uint32_t flags = file.flags() & ~kNeverAgain;
+  OpId fd = 0;
+  if (object != nullptr) {
+    TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
+    fd = plan.reopen(made, flags | O_CLOEXEC, "file");
+  } else {
+    fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC},
+                   "file");
+  }
+  if (file.position() != 0 && !(flags & O_PATH))
+    plan.call_expecting(kSelf, static_cast<std::uint64_t>(file.position()), SYS_lseek,
+                        {Operand::result(fd), file.position(), SEEK_SET}, "position of file");
+  plan.set_file(file.id(), Operand::result(fd));
+  return {};
+}
+
+Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy) {
+  if (!file.path().deleted()) return {};
+  if (object == nullptr)
+    return {Verdict::Unsupported, "unlinked-but-linked",
+            "its name is gone, but the file has other names that are not known", ""};
+  if (file.inode().size() > policy.ghost_limit_bytes)
+    return {Verdict::NeedsOption, "ghost-limit",
+            fmt::format("the deleted file has {} bytes, more than allowed", file.inode().size()), "--ghost-limit"};
+  return {};
+}
+
+}  // namespace
+
+extern const Kind kRegular = {"regular", describe, enrich, make, plan, diagnose};
+
+}  // namespace bpfckpt::kinds

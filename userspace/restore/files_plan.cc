@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// How descriptor tables are filled.
+//
+// bpfckpt makes each file description once; every process that holds it pulls a duplicate with pidfd_getfd(2), so that
+// sharing by dup(2), fork(2) or SCM_RIGHTS is sharing again. bpfckpt's own table is limited, so descriptions are made,
+// pulled and closed in rounds; descriptions of one object are in one round.
+//
+// pidfd_getfd() takes the lowest free number. It is known here which number that is, since a table is filled from
+// empty: where it is the wanted one, nothing has to be moved.
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "kinds/kind.h"
+#include "kinds/names.h"
+#include "restore/planner.h"
+
+namespace bpfckpt::restore {
+namespace {
+
+constexpr int kDescriptorsPerRound = 1024;
+
+// Which numbers of one table are taken while it is being filled.
+class TableModel {
+ public:
+  int lowest_free() {
+    while (lowest_ < taken_.size() && taken_[lowest_]) lowest_++;
+    return static_cast<int>(lowest_);
+  }
+  void take(std::size_t fd) {
+    if (taken_.size() <= fd) taken_.resize(fd + 1);
+    taken_[fd] = true;
+  }
+
+ private:
+  std::vector<bool> taken_;
+  std::size_t lowest_ = 0;
+};
+
+struct Holder {
+  Actor pid;
+  TableModel* table;
+  const pb::FdEntry* entry;
+};
+
+class FilesPlanner {
+ public:
+  explicit FilesPlanner(Planning& planning) : planning_(planning), plan_(planning.plan) {}
+
+  Result<void> run() {
+    find_holders();
+    std::vector<const pb::File*> files = in_rounds_order();
+    for (std::size_t i = 0; i < files.size();) {
+      plan_.phase("files");
+      int made = 0;
+      std::size_t begin = i, end = i;
+      // A round ends between objects.
+      while (end < files.size() &&
+             (made < kDescriptorsPerRound || (files[end]->object_id() != 0 &&
+                                              files[end]->object_id() == files[end - 1]->object_id()))) {
+        TRY(make(*files[end]), "file {} ({})", files[end]->id(), kinds::describe_name(*files[end]));
+        end++;
+        made++;
+      }
+      for (; i < end; i++) install(*files[i]);
+      plan_.phase("files made");
+      for (; begin < end; begin++) TRY(finish_object(*files[begin]));
+      plan_.release_files();
+    }
+    return {};
+  }
+
+ private:
+  Result<void> finish_object(const pb::File& file) {
+    const pb::FileObject* object = plan_.index().object(file.object_id());
+    // What is mapped as well is finished when its mappings are done with.
+    if (object == nullptr || plan_.object(object->id()) == nullptr || plan_.object_kept(object->id())) return {};
+    const kinds::Kind* kind = kinds::find(object->kind());
+    if (kind == nullptr || kind->finish == nullptr || !finished_.insert(object->id()).second) return {};
+    return kind->finish(plan_, file, *object);
+  }
+
+  void find_holders() {
+    std::set<std::uint32_t> done;
+    for (const pb::Process& process : planning_.model().tasks.processes()) {
+      if (process.state() == pb::ZOMBIE || !done.insert(process.fd_table_id()).second) continue;
+      const pb::FdTable* table = plan_.index().fd_table(process.fd_table_id());
+      if (table == nullptr) continue;
+      TableModel* model = &tables_[table->id()];
+      for (const pb::FdEntry& entry : table->entries())
+        holders_[entry.file_id()].push_back({process.pid(), model, &entry});
+    }
+  }
+
+  // Files that somebody holds, those of one object together.
+  std::vector<const pb::File*> in_rounds_order() {
+    std::unordered_map<std::uint32_t, std::size_t> first_of_object;
+    std::vector<std::pair<std::size_t, const pb::File*>> keyed;
+    for (const pb::File& file : planning_.model().files.files()) {
+      if (!holders_.contains(file.id())) continue;
+      std::size_t key = keyed.size();
+      if (file.object_id() != 0) key = first_of_object.try_emplace(file.object_id(), key).first->second;
+      keyed.emplace_back(key, &file);
+    }
+    std::ranges::stable_sort(keyed, {}, &std::pair<std::size_t, const pb::File*>::first);
+    std::vector<const pb::File*> files;
+    for (auto& [key, file] : keyed) files.push_back(file);
+    return files;
+  }
+
+  Result<void> make(const pb::File& file) {
+    plan_.about(file.id());
+    for (const std::string& name : kinds::external_names(file)) {
+      auto it = planning_.policy.inherited.find(name);
+      if (it == planning_.policy.inherited.end()) continue;
+      OpId op = plan_.call(kSelf, SYS_fcntl, {it->second, F_DUPFD_CLOEXEC, 0}, "inherited for file");
+      plan_.set_file(file.id(), Operand::result(op));
+      return {};
+    }
+    const kinds::Kind* kind = kinds::find(file.kind());
+    if (kind == nullptr || kind->plan == nullptr)
+      return fail(Error::unsupported(fmt::format("kind {} cannot be restored", file.kind())));
+    TRY(kind->plan(plan_, file, plan_.index().object(file.object_id())));
+    const Operand* fd = plan_.file(file.id());
+    if (fd == nullptr) return fail(Error::bug("the kind made no descriptor"));
+    if (file.has_owner() && file.owner().pid() != 0) plan_owner(file.owner(), *fd);
+    // O_ASYNC has an effect only once there is an owner.
+    if (file.flags() & O_ASYNC) plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags()}, "O_ASYNC of file");
+    return {};
+  }
+
+  void plan_owner(const pb::FileOwner& owner, Operand fd) {
+    struct {
+      std::int32_t type, pid;
+    } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
+    // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
+    plan_.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan_.bytes_of(whom))}, "owner of file");
+    if (owner.signal() != 0)
+      plan_.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
+  }
+
+  void install(const pb::File& file) {
+    const Operand fd = *plan_.file(file.id());
+    for (const Holder& holder : holders_[file.id()]) {
+      std::uint32_t wanted = holder.entry->fd();
+      plan_.about(wanted);
+      bool in_place = holder.table->lowest_free() == static_cast<int>(wanted);
+      OpId pulled = plan_.op(Op::Code::Pull, holder.pid, {fd}, "fd");
+      if (in_place) {
+        plan_.plan().ops[pulled].expect = wanted;
+        // pidfd_getfd(2) sets close-on-exec.
+        if (!holder.entry->close_on_exec()) plan_.call(holder.pid, SYS_fcntl, {wanted, F_SETFD, 0});
+      } else {
+        plan_.call_expecting(holder.pid, wanted, SYS_dup3,
+                             {Operand::result(pulled), wanted, holder.entry->close_on_exec() ? O_CLOEXEC : 0});
+        plan_.call(holder.pid, SYS_close, {Operand::result(pulled)});
+      }
+      holder.table->take(wanted);
+    }
+    plan_.about(0);
+  }
+
+  Planning& planning_;
+  PlanBuilder& plan_;
+  std::set<std::uint32_t> finished_;
+  std::unordered_map<std::uint32_t, TableModel> tables_;
+  std::unordered_map<std::uint32_t, std::vector<Holder>> holders_;  // by file id
+};
+
+}  // namespace
+
+Result<void> plan_objects_end(Planning& planning) {
+  PlanBuilder& plan = planning.plan;
+  plan.phase("objects done");
+  std::set<std::uint32_t> finished;
+  for (const pb::File& file : planning.model().files.files()) {
+    const pb::FileObject* object = plan.index().object(file.object_id());
+    if (object == nullptr || !plan.object_kept(object->id()) || !finished.insert(object->id()).second) continue;
+    const kinds::Kind* kind = kinds::find(object->kind());
+    if (kind != nullptr && kind->finish != nullptr) TRY(kind->finish(plan, file, *object));
+  }
+  return {};
+}
+
+Result<void> plan_files(Planning& planning) { return FilesPlanner(planning).run(); }
+
+}  // namespace bpfckpt::restore

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an address space is filled.
+//
+// A process comes out of its fork with nothing but the control area and the special mappings, which wait in the arena.
+// Its mappings are made at their final addresses, writable where pages must be read into them; pages come straight
+// from the image with preadv(2); protections, advice and locks follow when no fork can inherit them any more.
+//
+// Pages that a child still shares with its parent cannot be put there twice: only fork(2) shares private pages. Such a
+// child is "late": it is forked when its parent's pages are in place, keeps the mappings that are the same, lets go of
+// the parent's other pages and reads its own over them.
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "kinds/memory_file.h"
+#include "model/vm_flags.h"
+#include "restore/planner.h"
+
+namespace bpfckpt::restore {
+namespace {
+
+constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kIovecsPerCall = 512;
+constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
+
+using Vmas = google::protobuf::RepeatedPtrField<pb::Vma>;
+
+bool is_private(const pb::Vma& vma) {
+  return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
+}
+
+int protection(const pb::Vma& vma) {
+  int prot = 0;
+  if (vma.flags() & vm::kRead) prot |= PROT_READ;
+  if (vma.flags() & vm::kWrite) prot |= PROT_WRITE;
+  if (vma.flags() & vm::kExec) prot |= PROT_EXEC;
+  return prot;
+}
+
+int mmap_flags(const pb::Vma& vma) {
+  int flags = MAP_FIXED_NOREPLACE | (is_private(vma) ? MAP_PRIVATE : MAP_SHARED);
+  if (vma.file_id() == 0) flags |= MAP_ANONYMOUS;
+  if (vma.flags() & vm::kGrowsDown) flags |= MAP_GROWSDOWN;
+  if (vma.flags() & vm::kNoReserve) flags |= MAP_NORESERVE;
+  return flags;
+}
+
+// The page index of `address` in `runs`, or nothing.
+class PageLookup {
+ public:
+  explicit PageLookup(const pb::AddressSpace& mm) : runs_(mm.pages()) {}
+
+  // Ascending calls only.
+  const pb::PageRun* run_at(std::uint64_t address) {
+    while (at_ < runs_.size() && runs_[at_].start() + runs_[at_].count() * kPage <= address) at_++;
+    if (at_ == runs_.size() || runs_[at_].start() > address) return nullptr;
+    return &runs_[at_];
+  }
+
+ private:
+  const google::protobuf::RepeatedPtrField<pb::PageRun>& runs_;
+  int at_ = 0;
+};
+
+struct Range {
+  std::uint64_t start, end;
+};
+
+bool same_mapping(const pb::Vma& a, const pb::Vma& b) {
+  return a.kind() == b.kind() && a.kind() != pb::SPECIAL && a.file_id() == b.file_id() &&
+         a.name() == b.name() && (a.flags() & vm::kMadeByMmap) == (b.flags() & vm::kMadeByMmap) &&
+         (a.file_id() == 0 || a.start() - a.file_offset() == b.start() - b.file_offset());
+}
+
+// [start, end) of each mapping that parent and child have alike, ascending.
+std::vector<Range> common_ranges(const Vmas& parent, const Vmas& child) {
+  std::vector<Range> common;
+  int i = 0, k = 0;
+  while (i < parent.size() && k < child.size()) {
+    std::uint64_t start = std::max(parent[i].start(), child[k].start());
+    std::uint64_t end = std::min(parent[i].end(), child[k].end());
+    if (start < end && same_mapping(parent[i], child[k])) common.push_back({start, end});
+    if (parent[i].end() < child[k].end())
+      i++;
+    else
+      k++;
+  }
+  return common;
+}
+
+// What of [start, end) is in none of `ranges`, which ascend.
+void for_each_gap(std::uint64_t start, std::uint64_t end, const std::vector<Range>& ranges,
+                  const std::function<void(std::uint64_t, std::uint64_t)>& visit) {
+  auto it = std::ranges::partition_point(ranges, [&](const Range& r) { return r.end <= start; });
+  for (; it != ranges.end() && it->start < end; ++it) {
+    if (start < it->start) visit(start, it->start);
+    start = std::max(start, it->end);
+  }
+  if (start < end) visit(start, end);
+}
+
+class MemoryPlanner {
+ public:
+  MemoryPlanner(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm,
+                const pb::AddressSpace* parent_mm)
+      : plan_(planning.plan), pid_(process.pid()), mm_(mm), parent_mm_(parent_mm) {}
+
+  Result<void> run() {
+    if (parent_mm_ != nullptr) {
+      common_ = common_ranges(parent_mm_->vmas(), mm_.vmas());
+      drop_parents();
+    }
+    TRY(move_special_mappings());
+    TRY(map());
+    read_pages();
+    return {};
+  }
+
+ private:
+  // What the parent has and the child has not: mappings, and pages inside of common mappings.
+  void drop_parents() {
+    for (const pb::Vma& vma : parent_mm_->vmas()) {
+      if (vma.kind() == pb::SPECIAL) continue;
+      for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
+        plan_.call(pid_, SYS_munmap, {start, end - start}, "the parent's");
+      });
+    }
+    PageLookup own(mm_);
+    std::size_t in = 0;
+    for (const pb::PageRun& run : parent_mm_->pages()) {
+      std::uint64_t drop_start = 0, drop_end = 0;
+      auto flush = [&] {
+        if (drop_start < drop_end)
+          plan_.call(pid_, SYS_madvise, {drop_start, drop_end - drop_start, MADV_DONTNEED}, "the parent's pages");
+        drop_start = drop_end = 0;
+      };
+      for (std::uint32_t i = 0; i < run.count(); i++) {
+        std::uint64_t page = run.start() + i * kPage;
+        while (in < common_.size() && common_[in].end <= page) in++;
+        bool kept = in < common_.size() && common_[in].start <= page;
+        if (!kept || own.run_at(page) != nullptr) {
+          flush();
+          continue;
+        }
+        if (drop_end != page) {
+          flush();
+          drop_start = page;
+        }
+        drop_end = page + kPage;
+      }
+      flush();
+    }
+  }
+
+  // From the staging place (or from where the parent has them) to where the process had them. They may overlap
+  // there, so that those which move go to the staging place first.
+  Result<void> move_special_mappings() {
+    for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
+      std::uint64_t len = ours.end - ours.start;
+      const pb::Vma* wanted = special(mm_, ours.name);
+      std::uint64_t from = staging_of(ours.name);
+      if (parent_mm_ != nullptr) {
+        const pb::Vma* parents = special(*parent_mm_, ours.name);
+        if (parents == nullptr) continue;  // gone for good in the parent
+        if (wanted != nullptr && wanted->start() == parents->start()) continue;
+        plan_.call(pid_, SYS_mremap, {parents->start(), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, from});
+      }
+      if (wanted == nullptr) {
+        plan_.call(pid_, SYS_munmap, {from, len}, "was unmapped by the process");
+        continue;
+      }
+      if (wanted->end() - wanted->start() != len)
+        return fail(Error::conflict(fmt::format("pid {}: {} has {} bytes here, {} in the image: another kernel", pid_,
+                                                ours.name, len, wanted->end() - wanted->start())));
+    }
+    for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
+      const pb::Vma* wanted = special(mm_, ours.name);
+      if (wanted == nullptr) continue;
+      if (parent_mm_ != nullptr) {
+        const pb::Vma* parents = special(*parent_mm_, ours.name);
+        if (parents == nullptr || parents->start() == wanted->start()) continue;
+      }
+      std::uint64_t len = ours.end - ours.start;
+      plan_.call(pid_, SYS_mremap,
+                 {staging_of(ours.name), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, wanted->start()},
+                 "special mapping");
+    }
+    for (const pb::Vma& vma : mm_.vmas()) {
+      if (vma.kind() != pb::SPECIAL || vma.name() == "[vsyscall]") continue;
+      bool have = std::ranges::any_of(plan_.environment().special_mappings(),
+                                      [&](const SpecialMapping& ours) { return ours.name == vma.name(); });
+      if (!have)
+        return fail(Error::conflict(
+            fmt::format("pid {}: mapping {} does not exist here: another kernel", pid_, vma.name())));
+    }
+    return {};
+  }
+
+  static const pb::Vma* special(const pb::AddressSpace& mm, const std::string& name) {
+    for (const pb::Vma& vma : mm.vmas())
+      if (vma.kind() == pb::SPECIAL && vma.name() == name) return &vma;
+    return nullptr;
+  }
+
+  std::uint64_t staging_of(const std::string& name) const {
+    auto mappings = plan_.environment().special_mappings();
+    std::uint64_t first = mappings.front().start;
+    for (const SpecialMapping& m : mappings)
+      if (m.name == name) return plan_.plan().staging_base + (m.start - first);
+    return 0;
+  }
+
+  Result<void> map() {
+    PageLookup pages(mm_);
+    for (const pb::Vma& vma : mm_.vmas()) {
+      if (vma.kind() == pb::SPECIAL) continue;
+      TRY_ASSIGN(Operand fd, file_of(vma));
+      int prot = protection(vma);
+      if (is_private(vma) && has_pages(vma)) prot |= PROT_READ | PROT_WRITE;
+      std::uint64_t hugetlb = vma.flags() & vm::kHugeTlb ? MAP_HUGETLB : 0;
+      if (vma.file_id() != 0) hugetlb = 0;
+      for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
+        std::uint64_t offset = vma.file_id() == 0 ? 0 : vma.file_offset() + (start - vma.start());
+        plan_.call_expecting(pid_, start, SYS_mmap,
+                             {start, end - start, prot, static_cast<std::uint64_t>(mmap_flags(vma)) | hugetlb, fd,
+                              offset});
+      });
+    }
+    for (auto& [file, op] : pulled_) plan_.call(pid_, SYS_close, {Operand::result(op)});
+    pulled_.clear();
+    return {};
+  }
+
+  Result<Operand> file_of(const pb::Vma& vma) {
+    if (vma.file_id() == 0) return Operand(-1);
+    std::uint64_t key = std::uint64_t{vma.file_id()} << 1 | kinds::needs_write(vma);
+    if (auto it = pulled_.find(key); it != pulled_.end()) return Operand::result(it->second);
+    const Operand* ours = kinds::mapped_file(plan_, vma);
+    if (ours == nullptr)
+      return fail(Error::bug(fmt::format("pid {}: mapping at {:#x}: its file was not made", pid_, vma.start())));
+    OpId op = plan_.op(Op::Code::Pull, pid_, {*ours}, "to map");
+    pulled_.emplace(key, op);
+    return Operand::result(op);
+  }
+
+  bool has_pages(const pb::Vma& vma) const {
+    auto it = std::ranges::partition_point(
+        mm_.pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
+    return it != mm_.pages().end() && it->start() < vma.end();
+  }
+
+  // The parts of the runs that are not there yet.
+  std::vector<pb::PageRun> pages_to_read() const {
+    std::vector<pb::PageRun> wanted;
+    if (parent_mm_ == nullptr) return {mm_.pages().begin(), mm_.pages().end()};
+    PageLookup parents(*parent_mm_);
+    std::size_t in = 0;
+    for (const pb::PageRun& run : mm_.pages()) {
+      for (std::uint32_t i = 0; i < run.count(); i++) {
+        std::uint64_t page = run.start() + i * kPage;
+        while (in < common_.size() && common_[in].end <= page) in++;
+        bool kept = in < common_.size() && common_[in].start <= page;
+        const pb::PageRun* theirs = kept ? parents.run_at(page) : nullptr;
+        std::uint64_t index = run.index() + i;
+        if (theirs != nullptr && theirs->index() + (page - theirs->start()) / kPage == index) continue;
+        if (!wanted.empty() && wanted.back().start() + wanted.back().count() * kPage == page &&
+            wanted.back().index() + wanted.back().count() == index) {
+          wanted.back().set_count(wanted.back().count() + 1);
+          continue;
+        }
+        pb::PageRun piece;
+        piece.set_start(page);
+        piece.set_count(1);
+        piece.set_index(index);
+        wanted.push_back(piece);
+      }
+    }
+    return wanted;
+  }
+
+  void read_pages() {
+    std::vector<pb::PageRun> runs = pages_to_read();
+    if (runs.empty()) return;
+    OpId image = plan_.op(Op::Code::Pull, pid_, {Operand::result(plan_.open_image(mm_.pages_image()))}, "pages");
+    std::vector<iovec> parts;
+    std::uint64_t first_index = 0, total = 0;
+    auto flush = [&] {
+      if (parts.empty()) return;
+      DataId vec = plan_.data(std::as_bytes(std::span(parts)));
+      plan_.call_expecting(pid_, total, SYS_preadv,
+                           {Operand::result(image), Operand::data(vec), parts.size(), first_index * kPage, 0},
+                           "pages");
+      parts.clear();
+      total = 0;
+    };
+    for (const pb::PageRun& run : runs) {
+      for (std::uint64_t done = 0; done < run.count();) {
+        std::uint64_t count = std::min<std::uint64_t>(run.count() - done, kBytesPerCall / kPage);
+        bool follows = !parts.empty() && first_index + total / kPage == run.index() + done;
+        if (!follows || parts.size() == kIovecsPerCall || total + count * kPage > kBytesPerCall) flush();
+        if (parts.empty()) first_index = run.index() + done;
+        parts.push_back({reinterpret_cast<void*>(run.start() + done * kPage), count * kPage});
+        total += count * kPage;
+        done += count;
+      }
+    }
+    flush();
+    plan_.call(pid_, SYS_close, {Operand::result(image)});
+  }
+
+  PlanBuilder& plan_;
+  Actor pid_;
+  const pb::AddressSpace& mm_;
+  const pb::AddressSpace* parent_mm_;  // the space it was forked from with its pages; null: an empty one
+  std::vector<Range> common_;
+  std::map<std::uint64_t, OpId> pulled_;  // file id and access -> descriptor in the process
+};
+
+// madvise(2) behaviours that leave a flag on the mapping.
+struct Advice {
+  std::uint64_t flag;
+  int advice;
+};
+constexpr Advice kAdvices[] = {
+    {vm::kSequentialRead, MADV_SEQUENTIAL}, {vm::kRandomRead, MADV_RANDOM},     {vm::kDontCopy, MADV_DONTFORK},
+    {vm::kDontDump, MADV_DONTDUMP},         {vm::kMergeable, MADV_MERGEABLE},   {vm::kHugePage, MADV_HUGEPAGE},
+    {vm::kNoHugePage, MADV_NOHUGEPAGE},     {vm::kWipeOnFork, MADV_WIPEONFORK},
+};
+
+}  // namespace
+
+LateChildren find_late_children(const Model& model, const ModelIndex& index) {
+  LateChildren late;
+  for (const pb::Process& process : model.tasks.processes()) {
+    const pb::Process* parent = index.process(process.parent_pid());
+    if (parent == nullptr || process.mm_id() == 0 || parent->mm_id() == 0) continue;
+    if (parent->mm_id() == process.mm_id()) continue;  // CLONE_VM: nothing of its own
+    const pb::AddressSpace* own = index.address_space(process.mm_id());
+    PageLookup parents(*index.address_space(parent->mm_id()));
+    for (const pb::PageRun& run : own->pages()) {
+      const pb::PageRun* theirs = parents.run_at(run.start());
+      // Runs of both sides are cut wherever sharing begins or ends, so the first page tells for all.
+      if (theirs != nullptr && theirs->index() + (run.start() - theirs->start()) / kPage == run.index()) {
+        late.insert(process.pid());
+        break;
+      }
+    }
+  }
+  return late;
+}
+
+Result<void> plan_mapped_files(Planning& planning) {
+  planning.plan.phase("files that are mapped");
+  for (const pb::AddressSpace& mm : planning.model().memory.address_spaces()) {
+    for (const pb::Vma& vma : mm.vmas())
+      if (vma.file_id() != 0) TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
+    if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
+    if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());
+  }
+  return {};
+}
+
+Result<void> plan_memory(Planning& planning, const pb::Process& process, const pb::Process* forked_from) {
+  const ModelIndex& index = planning.plan.index();
+  const pb::AddressSpace* mm = index.address_space(process.mm_id());
+  if (mm == nullptr) return {};
+  const pb::AddressSpace* parent_mm =
+      forked_from == nullptr ? nullptr : index.address_space(forked_from->mm_id());
+  TRY(MemoryPlanner(planning, process, *mm, parent_mm).run(), "pid {}", process.pid());
+  return {};
+}
+
+Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
+  const pb::AddressSpace* mm = planning.plan.index().address_space(process.mm_id());
+  if (mm == nullptr) return {};
+  PlanBuilder& plan = planning.plan;
+  Actor pid = process.pid();
+  for (const pb::Vma& vma : mm->vmas()) {
+    if (vma.kind() == pb::SPECIAL) continue;
+    std::uint64_t len = vma.end() - vma.start();
+    auto it = std::ranges::partition_point(
+        mm->pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
+    bool filled = is_private(vma) && it != mm->pages().end() && it->start() < vma.end();
+    // A late child's mapping has its parent's protection; saying it again costs nothing where it is right.
+    int prot = protection(vma);
+    if ((filled && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
+        planning.late.contains(process.pid()))
+      plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
+    for (const Advice& advice : kAdvices)
+      if (vma.flags() & advice.flag) plan.call(pid, SYS_madvise, {vma.start(), len, advice.advice});
+    if (!vma.name().empty())
+      plan.try_call(pid, SYS_prctl,
+                    {PR_SET_VMA, PR_SET_VMA_ANON_NAME, vma.start(), len, Operand::data(plan.text(vma.name()))},
+                    "name");
+    if (vma.flags() & vm::kLocked)
+      plan.call(pid, SYS_mlock2,
+                {vma.start(), len, vma.flags() & vm::kLockOnFault ? MLOCK_ONFAULT : 0}, "mlock");
+  }
+  if (mm->def_flags() & vm::kLocked)
+    plan.call(pid, SYS_mlockall,
+              {MCL_FUTURE | (mm->def_flags() & vm::kLockOnFault ? MCL_ONFAULT : 0)});
+
+  prctl_mm_map fields{};
+  fields.start_code = mm->start_code();
+  fields.end_code = mm->end_code();
+  fields.start_data = mm->start_data();
+  fields.end_data = mm->end_data();
+  fields.start_brk = mm->start_brk();
+  fields.brk = mm->brk();
+  fields.start_stack = mm->start_stack();
+  fields.arg_start = mm->arg_start();
+  fields.arg_end = mm->arg_end();
+  fields.env_start = mm->env_start();
+  fields.env_end = mm->env_end();
+  fields.auxv_size = static_cast<std::uint32_t>(mm->auxv_size() * sizeof(std::uint64_t));
+  DataId block = plan.bytes_of(fields);
+  std::vector<std::uint64_t> auxv(mm->auxv().begin(), mm->auxv().end());
+  plan.fix(block, offsetof(prctl_mm_map, auxv), 8, Operand::data(plan.data(std::as_bytes(std::span(auxv)))));
+  Operand exe(-1);
+  if (const Operand* ours = kinds::exe_file(plan, mm->exe_file_id()))
+    exe = Operand::result(plan.op(Op::Code::Pull, pid, {*ours}, "executable"));
+  plan.fix(block, offsetof(prctl_mm_map, exe_fd), 4, exe);
+  plan.call(pid, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, Operand::data(block), sizeof fields, 0}, "mm fields");
+  if (exe.type == Operand::Type::Result) plan.call(pid, SYS_close, {exe});
+  if (mm->thp_disabled()) plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0});
+  if (mm->merge_any()) plan.call(pid, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 1, 0, 0, 0});
+  return {};
+}
+
+}  // namespace bpfckpt::restore

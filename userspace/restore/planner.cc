@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/planner.h"
+
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace bpfckpt::restore {
+namespace {
+
+constexpr std::uint64_t kLowestAddress = 0x10000;           // vm.mmap_min_addr's usual value
+constexpr std::uint64_t kHighestAddress = 0x7ffffffff000;  // TASK_SIZE_MAX with four-level page tables
+
+// The largest range that is free in every address space. It takes the control area while the tree is made.
+Result<void> choose_arena(Planning& planning) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> used;
+  for (const pb::AddressSpace& mm : planning.model().memory.address_spaces())
+    for (const pb::Vma& vma : mm.vmas()) {
+      // Room below for a stack to grow, and its guard gap.
+      std::uint64_t below = vma.growsdown() ? std::min<std::uint64_t>(vma.start(), 16 << 20) : 0;
+      used.emplace_back(vma.start() - below, vma.end());
+    }
+  std::ranges::sort(used);
+  std::uint64_t at = kLowestAddress, best_start = 0, best_len = 0;
+  auto consider = [&](std::uint64_t end) {
+    if (end > at && end - at > best_len) {
+      best_start = at;
+      best_len = end - at;
+    }
+  };
+  for (auto& [start, end] : used) {
+    consider(std::min(start, kHighestAddress));
+    at = std::max(at, end);
+  }
+  consider(kHighestAddress);
+
+  std::uint64_t special = 0;
+  auto mappings = planning.plan.environment().special_mappings();
+  if (!mappings.empty()) special = mappings.back().end - mappings.front().start;
+  constexpr std::uint64_t kMost = std::uint64_t{4} << 30;
+  if (best_len < special + (64 << 20))
+    return fail(Error::unsupported("no range of addresses is free in all processes of the tree"));
+  // From the middle: far from where the kernel puts what it maps by itself.
+  std::uint64_t len = std::min(best_len / 2, kMost) & ~0xfffful;
+  Plan& plan = planning.plan.plan();
+  plan.arena_base = (best_start + (best_len - len) / 2) & ~0xfffful;
+  plan.arena_end = plan.arena_base + len;
+  plan.staging_base = plan.arena_end - special;
+  return {};
+}
+
+// The highest number that no process of the tree uses.
+Result<void> choose_channel(Planning& planning) {
+  std::set<std::uint32_t> used;
+  for (const pb::FdTable& table : planning.model().files.tables())
+    for (const pb::FdEntry& entry : table.entries()) used.insert(entry.fd());
+  for (int fd = planning.plan.environment().descriptor_limit() - 1; fd >= 0; fd--) {
+    if (used.contains(static_cast<std::uint32_t>(fd))) continue;
+    planning.plan.plan().channel_fd = fd;
+    return {};
+  }
+  return fail(Error::conflict("the limit of open files leaves no descriptor free"));
+}
+
+bool lives(const pb::Process& process) { return process.state() != pb::ZOMBIE; }
+
+// Processes that set up an address space: one for each.
+std::vector<const pb::Process*> memory_owners(const Model& model) {
+  std::vector<const pb::Process*> owners;
+  std::set<std::uint32_t> seen;
+  for (const pb::Process& process : model.tasks.processes())
+    if (lives(process) && process.mm_id() != 0 && seen.insert(process.mm_id()).second) owners.push_back(&process);
+  return owners;
+}
+
+// bpfckpt may have been started with ignored signals, which an exec does not change.
+void plan_root(Planning& planning) {
+  PlanBuilder& plan = planning.plan;
+  Actor root = plan.plan().root;
+  plan.phase("root");
+  Operand standard = Operand::data(plan.zeroes(32));
+  for (int signal = 1; signal <= 64; signal++)
+    if (signal != SIGKILL && signal != SIGSTOP) plan.call(root, SYS_rt_sigaction, {signal, standard, 0, 8});
+}
+
+Result<void> plan_memory_by_generations(Planning& planning) {
+  std::vector<const pb::Process*> waiting = memory_owners(planning.model());
+  std::set<std::uint32_t> filled;
+  while (!waiting.empty()) {
+    std::vector<const pb::Process*> now, later;
+    for (const pb::Process* process : waiting) {
+      bool ready = !planning.late.contains(process->pid()) || filled.contains(process->parent_pid());
+      // A process below one that does not exist yet has to wait as well.
+      for (const pb::Process* up = process; ready && up->parent_pid() != 0;) {
+        up = planning.plan.index().process(up->parent_pid());
+        if (planning.late.contains(up->pid()) && !filled.contains(up->pid())) ready = false;
+      }
+      (ready ? now : later).push_back(process);
+    }
+    if (now.empty()) return fail(Error::bug("processes wait for one another's memory"));
+    planning.plan.phase("children that share pages", true);
+    for (const pb::Process* process : now)
+      if (planning.late.contains(process->pid())) TRY(plan_late_child(planning, *process));
+    planning.plan.phase("memory");
+    for (const pb::Process* process : now) {
+      const pb::Process* from = planning.late.contains(process->pid())
+                                    ? planning.plan.index().process(process->parent_pid())
+                                    : nullptr;
+      TRY(plan_memory(planning, *process, from));
+      filled.insert(process->pid());
+    }
+    waiting = std::move(later);
+  }
+  return {};
+}
+
+// Bytes of the blocks that an operand leads to.
+std::uint32_t data_bytes(const Plan& plan, const Operand& operand) {
+  if (operand.type != Operand::Type::Data) return 0;
+  const DataBlock& block = plan.data[operand.index];
+  std::uint32_t total = static_cast<std::uint32_t>(block.bytes.size() + 15) & ~15u;
+  for (const Fixup& fixup : block.fixups) total += data_bytes(plan, fixup.operand);
+  return total;
+}
+
+void assign_slots(Planning& planning) {
+  Plan& plan = planning.plan.plan();
+  for (const pb::Process& process : planning.model().tasks.processes())
+    for (const pb::Thread& thread : process.threads()) plan.slots.push_back({thread.tid(), process.pid()});
+  for (const auto& helper : planning.helpers) plan.slots.push_back({helper.pid, helper.pid});
+
+  std::unordered_map<Actor, std::uint32_t> needed;
+  for (const Op& op : plan.ops) {
+    std::uint32_t total = 0;
+    for (const Operand& arg : op.args) total += data_bytes(plan, arg);
+    std::uint32_t& most = needed[op.actor];
+    most = std::max(most, total);
+  }
+  for (Plan::Slot& slot : plan.slots) slot.data_bytes = needed[slot.tid];
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
+  ModelIndex index(model);
+  PlanBuilder builder(model, index, environment);
+  Planning planning{builder, policy, find_late_children(model, index), {}};
+  builder.plan().root = model.tasks.processes(0).pid();
+  TRY(choose_arena(planning));
+  TRY(choose_channel(planning));
+  const auto& processes = model.tasks.processes();
+
+  plan_root(planning);
+  TRY(plan_tree(planning));
+  TRY(plan_mapped_files(planning));
+  TRY(plan_memory_by_generations(planning));
+  plan_groups(planning);
+  builder.phase("threads");
+  for (const pb::Process& process : processes) plan_threads(planning, process);
+  plan_helpers_end(planning);
+  builder.phase("memory, last touches");
+  for (const pb::Process* process : memory_owners(model)) TRY(plan_memory_end(planning, *process));
+  TRY(plan_files(planning));
+  TRY(plan_objects_end(planning));
+  builder.phase("mapped files made");
+  builder.release_mapped();
+  plan_zombies(planning);
+  plan_drain_sigchld(planning);
+  builder.phase("state");
+  for (const pb::Process& process : processes) {
+    if (!lives(process)) continue;
+    plan_process_state(planning, process);
+    for (const pb::Thread& thread : process.threads()) plan_thread_state(planning, process, thread);
+  }
+  builder.phase("last");
+  for (const pb::Process& process : processes) {
+    if (!lives(process)) continue;
+    plan_process_end(planning, process);
+    builder.call(process.pid(), SYS_close, {builder.plan().channel_fd}, "nothing of ours stays");
+  }
+  assign_slots(planning);
+  return builder.finish();
+}
+
+}  // namespace bpfckpt::restore

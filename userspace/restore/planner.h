@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// From model to plan: how a tree is made again. Pure: asks the machine nothing but what Environment answers.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "plan/builder.h"
+
+namespace bpfckpt::restore {
+
+// What the user asked of a restore, as far as it changes the plan.
+struct RestorePolicy {
+  bool shell_job = false;  // the session and the terminal are the caller's
+  // A file that the caller gives, by what it was called at dump ("pipe:[4711]", "file[mnt:ino]", "tty[rdev:dev]",
+  // a path): the descriptor of bpfckpt's to use.
+  std::map<std::string, int> inherited;
+};
+
+// Which children share copy-on-write pages with their parent and must be forked after its memory is there.
+using LateChildren = std::set<std::uint32_t>;
+
+// State that the planners of one tree share.
+struct Planning {
+  PlanBuilder& plan;
+  const RestorePolicy& policy;
+  LateChildren late;
+  // Processes that exist only to hold a session or a group whose leader is gone: their number, by whom they are
+  // made, and who their parent is.
+  struct Helper {
+    std::uint32_t pid = 0;
+    std::uint32_t parent = 0;
+    bool session = false;
+  };
+  std::vector<Helper> helpers;
+
+  const Model& model() const { return plan.model(); }
+};
+
+// The whole plan. Fails with Unsupported where the tree's shape cannot be made again; dump asks too, before it stops
+// anything.
+Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment);
+
+// --- the planners, in the order in which make_plan() calls them ------------------------------------------------------
+
+// tree_plan.cc: processes by fork, sessions, groups; those of `late` are left for plan_late_child().
+Result<void> plan_tree(Planning& planning);
+// Forks one late child and everything below it that is not late itself.
+Result<void> plan_late_child(Planning& planning, const pb::Process& child);
+// Groups are joined when all leaders exist; helpers go.
+void plan_groups(Planning& planning);
+void plan_helpers_end(Planning& planning);
+// Threads of one process.
+void plan_threads(Planning& planning, const pb::Process& process);
+
+// memory_plan.cc
+LateChildren find_late_children(const Model& model, const ModelIndex& index);
+Result<void> plan_mapped_files(Planning& planning);
+Result<void> plan_memory(Planning& planning, const pb::Process& process, const pb::Process* forked_from);
+// What must come after the last fork and the last page: madvise flags, locks, mm fields.
+Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
+
+// files_plan.cc
+Result<void> plan_files(Planning& planning);
+// Objects behind mappings get what would have been in the way (seals).
+Result<void> plan_objects_end(Planning& planning);
+
+// state_plan.cc
+void plan_process_state(Planning& planning, const pb::Process& process);
+void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread);
+// After every thread has its credentials.
+void plan_process_end(Planning& planning, const pb::Process& process);
+void plan_zombies(Planning& planning);
+// Children that were made only to end left signals behind.
+void plan_drain_sigchld(Planning& planning);
+
+}  // namespace bpfckpt::restore

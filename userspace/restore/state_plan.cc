@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a process and its threads have besides memory and files.
+//
+// Order matters: limits after memory and files are there; credentials after everything that needs privileges; what a
+// change of credentials resets (dumpable, the parent-death signal) after them.
+#include <linux/membarrier.h>
+#include <linux/prctl.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "restore/credentials_plan.h"
+#include "restore/planner.h"
+
+namespace bpfckpt::restore {
+namespace {
+
+constexpr int kPrTimerCreateRestoreIds = 77;  // include/uapi/linux/prctl.h, since 6.16
+
+struct KernelSigaction {
+  std::uint64_t handler, flags, restorer, mask;
+};
+
+timespec timespec_of(std::uint64_t ns) {
+  return {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+}
+
+void plan_itimer(PlanBuilder& plan, Actor pid, int which, const pb::Itimer& timer) {
+  if (timer.value_ns() == 0 && timer.interval_ns() == 0) return;
+  auto timeval_of = [](std::uint64_t ns) {
+    return timeval{static_cast<time_t>(ns / 1'000'000'000), static_cast<suseconds_t>(ns % 1'000'000'000 / 1000)};
+  };
+  itimerval value{timeval_of(timer.interval_ns()), timeval_of(timer.value_ns())};
+  // Less than a microsecond to go: zero would disarm it.
+  if (timer.value_ns() != 0 && timer.value_ns() < 1000) value.it_value.tv_usec = 1;
+  plan.call(pid, SYS_setitimer, {which, Operand::data(plan.bytes_of(value)), 0}, "interval timer");
+}
+
+// struct sigevent as the kernel has it (include/uapi/asm-generic/siginfo.h).
+struct KernelSigevent {
+  std::uint64_t value;
+  std::int32_t signo, notify, tid;
+  std::int32_t pad[11];
+};
+static_assert(sizeof(KernelSigevent) == 64);
+
+// Timer ids are numbers that the process knows. Where the kernel cannot be told the id, they come one after the
+// other, so that timers nobody wants fill the gaps for a moment.
+void plan_posix_timers(PlanBuilder& plan, const pb::Process& process) {
+  if (process.posix_timers().empty()) return;
+  Actor pid = process.pid();
+  bool by_id = plan.environment().timer_ids_restorable();
+  std::vector<const pb::PosixTimer*> timers;
+  for (const pb::PosixTimer& timer : process.posix_timers()) timers.push_back(&timer);
+  std::ranges::sort(timers, {}, [](const pb::PosixTimer* t) { return t->id(); });
+
+  if (by_id) plan.call(pid, SYS_prctl, {kPrTimerCreateRestoreIds, 1, 0, 0, 0});
+  std::int32_t next = 0;
+  for (const pb::PosixTimer* timer : timers) {
+    KernelSigevent event{};
+    event.value = timer->sigev_value();
+    event.signo = static_cast<std::int32_t>(timer->signal());
+    event.notify = static_cast<std::int32_t>(timer->notify());
+    event.tid = static_cast<std::int32_t>(timer->notify_tid());
+    DataId event_data = plan.bytes_of(event);
+    for (; !by_id && next < timer->id(); next++) {
+      plan.call(pid, SYS_timer_create, {CLOCK_MONOTONIC, 0, Operand::data(plan.zeroes(8))});
+      plan.call(pid, SYS_timer_delete, {next});
+    }
+    DataId id = plan.bytes_of(std::int64_t{timer->id()});
+    plan.call(pid, SYS_timer_create, {timer->clock(), Operand::data(event_data), Operand::data(id)}, "timer");
+    next = timer->id() + 1;
+    if (timer->value_ns() == 0 && timer->interval_ns() == 0) continue;
+    itimerspec spec{timespec_of(timer->interval_ns()), timespec_of(timer->value_ns())};
+    plan.call(pid, SYS_timer_settime, {timer->id(), 0, Operand::data(plan.bytes_of(spec)), 0});
+  }
+  if (by_id) plan.call(pid, SYS_prctl, {kPrTimerCreateRestoreIds, 0, 0, 0, 0});
+}
+
+// What mm->membarrier_state (include/linux/sched/mm.h) says was registered.
+void plan_membarrier(PlanBuilder& plan, Actor pid, std::uint64_t state) {
+  struct {
+    std::uint64_t bit;
+    int command;
+  } constexpr kRegistrations[] = {
+      {1u << 0, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
+      {1u << 2, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED},
+      {1u << 4, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
+      {1u << 6, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
+  };
+  for (auto& registration : kRegistrations)
+    if (state & registration.bit) plan.call(pid, SYS_membarrier, {registration.command, 0, 0}, "membarrier");
+}
+
+void plan_oom_score(PlanBuilder& plan, const pb::Process& process) {
+  if (process.oom_score_adj() == plan.environment().oom_score_adj()) return;
+  std::string value = fmt::format("{}", process.oom_score_adj());
+  OpId file = plan.call(kSelf, SYS_open,
+                        {Operand::data(plan.text(fmt::format("/proc/{}/oom_score_adj", process.pid()))), 1 /*O_WRONLY*/});
+  plan.call(kSelf, SYS_write, {Operand::result(file), Operand::data(plan.text(value)), value.size()},
+            "oom_score_adj");
+  plan.call(kSelf, SYS_close, {Operand::result(file)});
+}
+
+void plan_fs(PlanBuilder& plan, const pb::Process& process) {
+  const pb::FsContext* fs = plan.index().fs_context(process.fs_id());
+  if (fs == nullptr) return;
+  Actor pid = process.pid();
+  plan.call(pid, SYS_chdir, {Operand::data(plan.text(fs->cwd().path()))}, "working directory");
+  if (fs->root().path() != "/") plan.call(pid, SYS_chroot, {Operand::data(plan.text(fs->root().path()))}, "root");
+  plan.call(pid, SYS_umask, {fs->umask()});
+}
+
+void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
+  struct {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime, deadline, period;
+  } attr{48, s.policy(), s.reset_on_fork() ? 1u : 0u, s.nice(), s.rt_priority(),
+         s.deadline_runtime_ns(), s.deadline_deadline_ns(), s.deadline_period_ns()};
+  static_assert(sizeof attr == 48);
+  plan.call(tid, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "scheduling");
+  if (!s.affinity().empty())
+    plan.call(tid, SYS_sched_setaffinity,
+              {0, s.affinity().size(), Operand::data(plan.data(std::as_bytes(std::span(s.affinity()))))}, "cpus");
+}
+
+void plan_pending(PlanBuilder& plan, Actor pid, Actor tid, const std::string& info, bool for_thread) {
+  // siginfo_t begins with si_signo.
+  std::int32_t signal = 0;
+  std::memcpy(&signal, info.data(), sizeof signal);
+  Operand bytes = Operand::data(plan.data(std::as_bytes(std::span(info))));
+  // A task may send itself any siginfo (kernel/signal.c:do_rt_sigqueueinfo()).
+  if (for_thread)
+    plan.call(tid, SYS_rt_tgsigqueueinfo, {pid, tid, signal, bytes}, "pending signal");
+  else
+    plan.call(tid, SYS_rt_sigqueueinfo, {pid, signal, bytes}, "pending signal");
+}
+
+}  // namespace
+
+void plan_process_state(Planning& planning, const pb::Process& process) {
+  PlanBuilder& plan = planning.plan;
+  Actor pid = process.pid();
+  plan_fs(plan, process);
+  for (const pb::SigAction& action : process.sigactions()) {
+    KernelSigaction value{action.handler(), action.flags(), action.restorer(), action.mask()};
+    plan.call(pid, SYS_rt_sigaction, {action.signal(), Operand::data(plan.bytes_of(value)), 0, 8}, "signal action");
+  }
+  if (process.child_subreaper()) plan.call(pid, SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0});
+  plan_membarrier(plan, pid, process.membarrier_state());
+  plan_oom_score(plan, process);
+  plan_posix_timers(plan, process);
+  plan_itimer(plan, pid, ITIMER_REAL, process.itimer_real());
+  plan_itimer(plan, pid, ITIMER_VIRTUAL, process.itimer_virtual());
+  plan_itimer(plan, pid, ITIMER_PROF, process.itimer_prof());
+  for (int i = 0; i < process.rlimits_size(); i++) {
+    rlimit limit{process.rlimits(i).soft(), process.rlimits(i).hard()};
+    plan.call(pid, SYS_prlimit64, {0, i, Operand::data(plan.bytes_of(limit)), 0}, "limit");
+  }
+}
+
+void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread) {
+  PlanBuilder& plan = planning.plan;
+  Actor tid = thread.tid();
+  plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(thread.comm())), 0, 0, 0}, "name");
+  if (thread.robust_list() != 0)
+    plan.call(tid, SYS_set_robust_list, {thread.robust_list(), thread.robust_list_len()});
+  plan.call(tid, SYS_set_tid_address, {thread.clear_child_tid()});
+  if (thread.rseq().address() != 0)
+    plan.call(tid, SYS_rseq, {thread.rseq().address(), thread.rseq().len(), 0, thread.rseq().signature()}, "rseq");
+  if (thread.sigaltstack().size() != 0 && !(thread.sigaltstack().flags() & SS_DISABLE)) {
+    struct {
+      std::uint64_t sp;
+      std::uint32_t flags, pad;
+      std::uint64_t size;
+    } stack{thread.sigaltstack().sp(), thread.sigaltstack().flags() & ~std::uint32_t{SS_ONSTACK}, 0,
+            thread.sigaltstack().size()};
+    plan.call(tid, SYS_sigaltstack, {Operand::data(plan.bytes_of(stack)), 0}, "alternate stack");
+  }
+  plan.call(tid, SYS_personality, {thread.personality()});
+  plan_scheduling(plan, tid, thread.scheduling());
+  if (thread.io_priority() != 0)
+    plan.call(tid, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, thread.io_priority()}, "io priority");
+  // A timer slack of 0 asks for the default, which it cannot be.
+  if (thread.timer_slack_ns() != 0) plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
+
+  plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
+  if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
+  if (thread.pdeath_signal() != 0) plan.call(tid, SYS_prctl, {PR_SET_PDEATHSIG, thread.pdeath_signal(), 0, 0, 0});
+  for (const std::string& info : thread.pending()) plan_pending(plan, process.pid(), tid, info, true);
+}
+
+void plan_process_end(Planning& planning, const pb::Process& process) {
+  PlanBuilder& plan = planning.plan;
+  Actor pid = process.pid();
+  const pb::AddressSpace* mm = plan.index().address_space(process.mm_id());
+  if (mm != nullptr) {
+    // 2 (readable by root only) cannot be asked for; a process gets it, where it may have it at all, by the change of
+    // credentials itself. What must not be is that it becomes more readable than it was.
+    plan.call(pid, SYS_prctl, {PR_SET_DUMPABLE, mm->dumpable() == 1 ? 1 : 0, 0, 0, 0}, "dumpable");
+    if (mm->mdwe() != 0) plan.call(pid, SYS_prctl, {65 /*PR_SET_MDWE*/, mm->mdwe(), 0, 0, 0});
+  }
+  for (const std::string& info : process.pending()) plan_pending(plan, pid, pid, info, false);
+}
+
+void plan_zombies(Planning& planning) {
+  PlanBuilder& plan = planning.plan;
+  plan.phase("zombies", true);
+  for (const pb::Process& process : planning.model().tasks.processes()) {
+    if (process.state() != pb::ZOMBIE) continue;
+    const pb::Thread& thread = process.threads(0);
+    plan.call(process.pid(), SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(thread.comm())), 0, 0, 0}, "name");
+    plan_credentials(plan, process.pid(), plan.index().credentials(thread.credentials_id()));
+    plan.op(Op::Code::Exit, process.pid(), {process.exit_code()}, "zombie");
+    // Seen to have ended, and left as it is.
+    if (process.parent_pid() != 0)
+      plan.call(process.parent_pid(), SYS_waitid,
+                {P_PID, process.pid(), 0, WEXITED | WNOWAIT | __WALL, 0});
+  }
+}
+
+void plan_drain_sigchld(Planning& planning) {
+  PlanBuilder& plan = planning.plan;
+  plan.phase("signals");
+  std::set<std::uint32_t> parents;
+  for (const pb::Process& process : planning.model().tasks.processes())
+    if (process.state() == pb::ZOMBIE && process.parent_pid() != 0) parents.insert(process.parent_pid());
+  for (const auto& helper : planning.helpers) parents.insert(helper.parent);
+  for (std::uint32_t pid : parents) {
+    // Children that ended above left a signal pending that the process never had. An exit signal queues once.
+    DataId set = plan.bytes_of(std::uint64_t{1} << (SIGCHLD - 1));
+    plan.try_call(pid, SYS_rt_sigtimedwait, {Operand::data(set), 0, Operand::data(plan.bytes_of(timespec{0, 0})), 8},
+                  "drop SIGCHLD");
+  }
+}
+
+}  // namespace bpfckpt::restore
