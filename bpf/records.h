@@ -16,12 +16,7 @@
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/tty.h"
-
-#ifdef __cplusplus
-#define BPFCKPT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes))
-#else
-#define BPFCKPT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
-#endif
+#include "bpf/parts.h"
 
 enum record_type {
 	RECORD_TASK = 1,	/* a thread: struct task_record */
@@ -58,44 +53,8 @@ enum {
 	RECORD_AUXV_WORDS = 64,		/* 6.1 has 48, 6.12 52, 6.18 56 */
 	RECORD_GROUPS = 1024,		/* more are told by their number only */
 	RECORD_CPU_BYTES = 1024,	/* affinity: 8192 cpus */
-	RECORD_TIMERS = 64,		/* in one pass; dump_timers goes on from there */
+	RECORD_TIMERS = 400,		/* of one process: what one show() can hold; process_record.timers tells of more */
 };
-
-struct inode_part {
-	__u64 pointer;		/* struct inode */
-	__u64 number;
-	__u64 size;
-	__u64 magic;		/* of the super block */
-	__s64 mtime_ns;
-	__u32 device;
-	__u32 rdev;
-	__u32 mode;
-	__u32 links;
-	__u32 uid;
-	__u32 gid;
-	__u32 generation;
-	__u32 pad;
-};
-BPFCKPT_SIZE(struct inode_part, 72);
-
-enum path_flags {
-	PATH_UNLINKED = 1,	/* the dentry is out of its directory: d_path() has added " (deleted)" */
-	PATH_PSEUDO = 2,	/* made up by the file system ("pipe:[7]", "/memfd:x (deleted)"): no name anywhere */
-	PATH_FAILED = 4,	/* d_path() failed (too long): the string is empty */
-};
-
-/* A place; the string of `length` bytes, NUL included, trails the record (padded to 8), as d_path() gave it. */
-struct path_part {
-	__u64 dentry;
-	__u64 inode;
-	__u32 device;
-	__u32 mode;
-	__u32 mount_id;
-	__u32 flags;		/* enum path_flags */
-	__u32 length;
-	__u32 mount_flags;	/* vfsmount.mnt_flags: MNT_INTERNAL is 0x4000 */
-};
-BPFCKPT_SIZE(struct path_part, 40);
 
 enum file_flags {
 	FILE_CLOEXEC = 1,
@@ -322,7 +281,6 @@ BPFCKPT_SIZE(struct process_record, 456);
 
 struct timer_record {
 	struct record_head head;
-	__u64 signal;
 	__u64 sigev_value;
 	__u64 expires_ns;	/* absolute on the timer's clock; 0: not armed */
 	__u64 interval_ns;
@@ -333,9 +291,9 @@ struct timer_record {
 	__u32 notify_tid;
 	__u32 overrun;
 	__u32 tgid;
-	__u32 pad;
+	__u32 cpu_pid;		/* CPU-time clocks: whose time; the clock's bit 2 says thread or process */
 };
-BPFCKPT_SIZE(struct timer_record, 72);
+BPFCKPT_SIZE(struct timer_record, 64);
 
 enum mm_record_flags {
 	MM_THP_DISABLED = 1,

@@ -5,9 +5,27 @@
 
 #include <linux/types.h>
 
+#include "bpf/parts.h"
+
 struct chardev_record {
 	__u32 major;
 	__u32 minor;
 };
+
+#ifdef __bpf__
+#include "bpf/kernel_fs.h"
+
+static __always_inline bool is_chardev(const struct inode_part *inode)
+{
+	return (inode->mode & S_IFMT) == S_IFCHR;
+}
+
+static __always_inline void fill_chardev(const struct inode_part *inode, struct chardev_record *out)
+{
+	out->major = (inode->rdev >> 8) & 0xfff;
+	out->minor = (inode->rdev & 0xff) | ((inode->rdev >> 12) & 0xfff00);
+}
+
+#endif /* __bpf__ */
 
 #endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Paths, inodes and files into records. */
+#ifndef BPFCKPT_FILES_H
+#define BPFCKPT_FILES_H
+
+#include "bpf/emit.h"
+#include "bpf/kernel_fs.h"
+#include "bpf/kernel_task.h"
+#include "bpf/kinds/registry.h"
+
+/* `path` must be reached by walking from the iterator's own objects: bpf_d_path() takes nothing else. `string` gets
+ * part->length bytes. */
+static __always_inline void fill_path(struct path *path, struct path_part *part, char *string)
+{
+	struct dentry *dentry = path->dentry;
+	struct vfsmount *mnt = path->mnt;
+	const struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	bool root = BPF_CORE_READ(dentry, d_parent) == dentry;
+	long length = bpf_d_path(path, string, RECORD_PATH_MAX);
+
+	part->dentry = (__u64)dentry;
+	part->mount_id = mount_id(mnt);
+	part->mount_flags = BPF_CORE_READ(mnt, mnt_flags);
+	if (inode) {
+		part->inode = inode_number(inode);
+		part->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
+		part->mode = BPF_CORE_READ(inode, i_mode);
+	}
+	if (length > 0 && length <= RECORD_PATH_MAX)
+		part->length = length;
+	else
+		part->flags |= PATH_FAILED;
+	/* include/linux/dcache.h:d_unlinked(), which is what makes d_path() say " (deleted)" */
+	if (!root && !BPF_CORE_READ(dentry, d_hash.pprev))
+		part->flags |= PATH_UNLINKED;
+	/* what d_path() asks before it lets the file system make up a name */
+	if (root && BPF_CORE_READ(mnt, mnt_root) != dentry)
+		part->flags |= PATH_PSEUDO;
+}
+
+static __always_inline void fill_inode(const struct inode *inode, struct inode_part *part)
+{
+	part->pointer = (__u64)inode;
+	part->number = inode_number(inode);
+	part->size = BPF_CORE_READ(inode, i_size);
+	part->magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	part->mtime_ns = inode_mtime_ns(inode);
+	part->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
+	part->rdev = user_device(BPF_CORE_READ(inode, i_rdev));
+	part->mode = BPF_CORE_READ(inode, i_mode);
+	part->links = BPF_CORE_READ(inode, i_nlink);
+	part->uid = BPF_CORE_READ(inode, i_uid.val);
+	part->gid = BPF_CORE_READ(inode, i_gid.val);
+	part->generation = BPF_CORE_READ(inode, i_generation);
+}
+
+static __always_inline void fill_owner(const struct file *file, __u32 level, struct file_record *record)
+{
+	const struct fown_struct *owner;
+
+	/* The flavour's field is a structure where it is embedded; field_exists compares the kinds too. */
+	if (bpf_core_field_exists(((struct file___v61 *)0)->f_owner))
+		owner = member_address(file, struct file___v61, f_owner);
+	else
+		owner = BPF_CORE_READ(file, f_owner);
+	if (!owner || !BPF_CORE_READ(owner, pid))
+		return;
+	record->owner_pid = pid_number(BPF_CORE_READ(owner, pid), level);
+	record->owner_type = BPF_CORE_READ(owner, pid_type);
+	record->owner_signal = BPF_CORE_READ(owner, signum);
+	record->owner_uid = BPF_CORE_READ(owner, uid.val);
+	record->owner_euid = BPF_CORE_READ(owner, euid.val);
+}
+
+/* Writes the file_record of `file`; `file` as for fill_path(). */
+static __always_inline void write_file(struct seq_file *seq, struct scratch *slot, struct file *file, __u32 tgid,
+				       __s32 fd, __u64 table, bool close_on_exec)
+{
+	struct file_record *record = &slot->file;
+	__u32 level = reader_level();
+
+	begin_record(record, RECORD_FILE);
+	record->table = table;
+	record->file = (__u64)file;
+	record->tgid = tgid;
+	record->fd = fd;
+	record->operations = (__u64)file->f_op;
+	record->private_data = (__u64)file->private_data;
+	record->locks = (__u64)BPF_CORE_READ(file, f_inode, i_flctx);
+	record->epoll_items = (__u64)file->f_ep;
+	record->position = file->f_pos;
+	record->open_flags = file->f_flags;
+	record->open_mode = file->f_mode;
+	if (close_on_exec)
+		record->flags |= FILE_CLOEXEC;
+	if (record->open_mode & FMODE_BACKING)
+		record->flags |= FILE_BACKING;
+	fill_inode(file->f_inode, &record->inode);
+	if (record->inode.magic == HUGETLBFS_MAGIC)
+		record->flags |= FILE_HUGETLB;
+	fill_path(&file->f_path, &record->path, slot->path);
+	bpf_probe_read_kernel_str(record->name, sizeof(record->name),
+				  BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	fill_owner(file, level, record);
+	fill_kind(file, level, record);
+	record->head.length += padded(record->path.length);
+	write_record(seq, record);
+	write_trailing(seq, slot->path, record->path.length);
+}
+
+#endif

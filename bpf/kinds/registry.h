@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Which kind a file is: one line a kind, asked in this order. */
+#ifndef BPFCKPT_KINDS_REGISTRY_H
+#define BPFCKPT_KINDS_REGISTRY_H
+
+#include "bpf/kinds/chardev.h"
+#include "bpf/kinds/pipe.h"
+#include "bpf/kinds/regular.h"
+#include "bpf/kinds/shmem.h"
+#include "bpf/kinds/tty.h"
+#include "bpf/records.h"
+
+/* The common part of `record` is filled; sets kind and detail. */
+static __always_inline void fill_kind(const struct file *file, __u32 level, struct file_record *record)
+{
+	const struct inode_part *inode = &record->inode;
+	const struct path_part *path = &record->path;
+
+	if (is_regular(inode, path, record->open_mode)) {
+		record->kind = FILE_KIND_REGULAR;
+	} else if (is_pipe(inode)) {
+		record->kind = FILE_KIND_PIPE;
+		fill_pipe(file, &record->detail.pipe);
+	} else if (is_shmem(inode, path)) {
+		record->kind = FILE_KIND_SHMEM;
+		fill_shmem(file, inode, &record->detail.shmem);
+	} else if (is_tty(inode)) {
+		record->kind = FILE_KIND_TTY;
+		fill_tty(file, level, &record->detail.tty);
+	} else if (is_chardev(inode)) {
+		record->kind = FILE_KIND_CHARDEV;
+		fill_chardev(inode, &record->detail.chardev);
+	}
+}
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Every mapping of a process, each followed by its file. */
+#include "bpf/files.h"
+#include "bpf/kernel_mm.h"
+
+/* Mappings that the kernel made for the process ("[vdso]") have a vm_special_mapping, which brings the name. In the
+ * trees of processes only their vm_ops have name() (mm/mmap.c, mm/vma.c: special_mapping_vmops). */
+static __always_inline bool is_special(const struct vm_area_struct *vma)
+{
+	return !BPF_CORE_READ(vma, vm_file) && BPF_CORE_READ(vma, vm_ops, name);
+}
+
+static __always_inline void fill_name(const struct vm_area_struct *vma, struct vma_record *record)
+{
+	const struct vm_special_mapping *special;
+	const struct anon_vma_name *name;
+
+	if (is_special(vma)) {
+		special = BPF_CORE_READ(vma, vm_private_data);
+		if (bpf_probe_read_kernel_str(record->name, sizeof(record->name), BPF_CORE_READ(special, name)) > 0)
+			record->flags |= VMA_SPECIAL;
+	} else if (!BPF_CORE_READ(vma, vm_file) && bpf_core_field_exists(vma->anon_name)) {
+		/* shares its place with the interval tree of file mappings up to 6.1 */
+		name = BPF_CORE_READ(vma, anon_name);
+		if (name && bpf_probe_read_kernel_str(record->name, sizeof(record->name),
+						      member_address(name, struct anon_vma_name, name)) > 0)
+			record->flags |= VMA_ANON_NAME;
+	}
+}
+
+SEC("iter/task_vma")
+int dump_vmas(struct bpf_iter__task_vma *ctx)
+{
+	struct vm_area_struct *vma = ctx->vma;
+	struct task_struct *task = ctx->task;
+	struct seq_file *seq = ctx->meta->seq;
+	struct vma_record *record;
+	struct scratch *slot;
+	struct file *file;
+
+	if (!task || !vma)
+		return 0;
+	slot = begin_show(seq);
+	if (!slot)
+		return 0;
+	record = &slot->vma;
+	file = vma->vm_file;
+	begin_record(record, RECORD_VMA);
+	record->tgid = task_tgid(task, reader_level());
+	record->mm = (__u64)vma->vm_mm;
+	record->start = vma->vm_start;
+	record->end = vma->vm_end;
+	record->vm_flags = vma->vm_flags;
+	record->pgoff = vma->vm_pgoff;
+	record->file = (__u64)file;
+	if (bpf_core_field_exists(vma->vm_userfaultfd_ctx.ctx))
+		record->userfaultfd = (__u64)vma->vm_userfaultfd_ctx.ctx;
+	if (vma->anon_vma)
+		record->flags |= VMA_HAS_ANON;
+	if (vma->vm_ops)
+		record->flags |= VMA_HAS_OPS;
+	if (record->vm_flags & VM_HUGETLB)
+		record->flags |= VMA_HUGETLB;
+	if (bpf_core_field_exists(vma->vm_policy) && vma->vm_policy)
+		record->flags |= VMA_MEMPOLICY;
+	if (file && BPF_CORE_READ(file, f_inode, i_sb, s_magic) == TMPFS_MAGIC)
+		record->flags |= VMA_SHMEM;
+	fill_name(vma, record);
+	write_record(seq, record);
+	if (file)
+		write_file(seq, slot, file, record->tgid, FILE_OF_VMA, 0, false);
+	end_show(slot);
+	return 0;
+}
