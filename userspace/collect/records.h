@@ -3,10 +3,17 @@
 // afterwards.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -27,11 +34,40 @@ class Records {
   Result<std::span<std::byte>> room();
   void commit(std::size_t len_bytes) { pieces_.back().used += len_bytes; }
   std::size_t size_bytes() const;
+  // The records that came after the first `from_bytes` bytes (of size_bytes()).
+  template <class Visit>
+  Result<void> for_each_from(std::size_t from_bytes, Visit&& visit) const;
+  // Forgets what came after the first `len_bytes` bytes.
+  void truncate(std::size_t len_bytes);
 
   // Calls `visit(const record_head&)` for every record, in the order written, until it returns an error. A
   // record whose length is impossible is Error::Bug.
   template <class Visit>
-  Result<void> for_each(Visit&& visit) const;
+  Result<void> for_each(Visit&& visit) const {
+    return for_each_from(0, std::forward<Visit>(visit));
+  }
+
+  // What a clock showed while the records were taken: absolute expiries in them mean something by it only.
+  struct ClockSample {
+    clockid_t clock;  // also CPU clocks of processes and threads, by their dynamic id
+    std::int64_t now_ns;
+  };
+  void add_clock(clockid_t clock);
+  // 0 where the clock was not sampled or not to be had.
+  std::int64_t clock_ns(clockid_t clock) const;
+
+  // Where a mapping's file is a backing one (overlayfs), the path and inode that the process sees.
+  struct VisibleFile {
+    std::string path;
+    struct stat facts;
+  };
+  void add_visible_file(std::uint64_t file, VisibleFile visible) {
+    visible_.emplace(file, std::move(visible));
+  }
+  const VisibleFile* visible_file(std::uint64_t file) const {
+    auto it = visible_.find(file);
+    return it == visible_.end() ? nullptr : &it->second;
+  }
 
  private:
   struct Piece {
@@ -41,6 +77,8 @@ class Records {
   Result<void> add_piece(std::size_t len_bytes);
 
   std::vector<Piece> pieces_;
+  std::vector<ClockSample> clocks_;
+  std::unordered_map<std::uint64_t, VisibleFile> visible_;
 };
 
 // `head` as the record that its type says; null if it is too short to be one.
@@ -60,9 +98,11 @@ std::span<const std::byte> trailing(const Record& record) {
 std::string_view path_string(const file_record& record);
 
 template <class Visit>
-Result<void> Records::for_each(Visit&& visit) const {
+Result<void> Records::for_each_from(std::size_t from_bytes, Visit&& visit) const {
   for (const Piece& piece : pieces_) {
-    for (std::size_t at = 0; at < piece.used;) {
+    std::size_t at = std::min(from_bytes, piece.used);
+    from_bytes -= at;
+    while (at < piece.used) {
       auto head = reinterpret_cast<const record_head*>(piece.memory.data() + at);
       if (piece.used - at < sizeof(record_head) || head->length < sizeof(record_head) ||
           head->length % 8 != 0 || head->length > piece.used - at)

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/collector.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "collect/clocks.h"
+#include "collect/programs.h"
+#include "collect/reader.h"
+
+namespace bpfckpt {
+
+using collect::as;
+using collect::Program;
+using collect::Records;
+using collect::Scope;
+
+namespace {
+
+constexpr std::size_t kPrepareBytes = 512 << 10;
+constexpr std::array<clockid_t, 6> kClocks = {CLOCK_REALTIME, CLOCK_MONOTONIC,      CLOCK_BOOTTIME,
+                                              CLOCK_TAI,      CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM};
+
+TaskSummary to_summary(const summary_record& record) {
+  return {.tid = record.tid,
+          .tgid = record.tgid,
+          .real_parent = record.real_parent,
+          .tracer = record.tracer,
+          .pgid = record.pgid,
+          .sid = record.sid,
+          .state = record.state,
+          .exit_state = record.exit_state,
+          .task_flags = record.task_flags,
+          .signal_flags = record.signal_flags,
+          .jobctl = record.jobctl,
+          .comm = std::string(record.comm, ::strnlen(record.comm, sizeof(record.comm)))};
+}
+
+// Brings the threads of a process together, leader first, and drops who is not below `root`.
+std::vector<TaskSummary> below(std::vector<TaskSummary> tasks, std::uint32_t root) {
+  std::unordered_map<std::uint32_t, std::vector<TaskSummary*>> threads;
+  std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> children;
+  for (TaskSummary& task : tasks) {
+    auto& group = threads[task.tgid];
+    if (task.tid == task.tgid) {
+      children[task.real_parent].push_back(task.tgid);
+      group.insert(group.begin(), &task);
+    } else {
+      group.push_back(&task);
+    }
+  }
+  std::vector<TaskSummary> tree;
+  std::vector<std::uint32_t> queue;
+  std::unordered_set<std::uint32_t> seen;
+  if (threads.contains(root)) queue.push_back(root);
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (!seen.insert(queue[i]).second) continue;
+    for (TaskSummary* task : threads[queue[i]]) tree.push_back(std::move(*task));
+    for (std::uint32_t child : children[queue[i]]) queue.push_back(child);
+  }
+  return tree;
+}
+
+}  // namespace
+
+struct Collector::Impl {
+  collect::Programs programs;
+  Fd list_link;
+  Records spare;  // memory for the next collect()
+
+  Result<std::vector<TaskSummary>> list();
+};
+
+Collector::Collector(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Collector::Collector(Collector&&) noexcept = default;
+Collector& Collector::operator=(Collector&&) noexcept = default;
+Collector::~Collector() = default;
+
+bool Collector::from_cache() const {
+  return impl_->programs.from_cache();
+}
+
+Result<Collector> Collector::open(const Options& options) {
+  auto impl = std::make_unique<Impl>();
+  TRY_ASSIGN(impl->programs, collect::Programs::open(options.use_cache));
+  TRY_ASSIGN(impl->list_link, collect::make_link(impl->programs.fd(Program::ListTasks), Scope::everything()));
+  TRY(impl->spare.prepare(kPrepareBytes));
+  return Collector(std::move(impl));
+}
+
+Result<std::vector<TaskSummary>> Collector::Impl::list() {
+  Records records;
+  TRY(collect::read_all(list_link.get(), records));
+  std::vector<TaskSummary> tasks;
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    if (auto summary = as<summary_record>(head); summary && summary->tgid != 0)
+      tasks.push_back(to_summary(*summary));
+    return {};
+  }));
+  return tasks;
+}
+
+Result<std::vector<TaskSummary>> Collector::tree(pid_t root) {
+  TRY_ASSIGN(auto tasks, impl_->list());
+  auto tree = below(std::move(tasks), static_cast<std::uint32_t>(root));
+  if (tree.empty()) return fail(Error::target_gone(fmt::format("pid {}: no such process", root)));
+  return tree;
+}
+
+Result<std::vector<TaskSummary>> Collector::all() {
+  TRY_ASSIGN(auto tasks, impl_->list());
+  std::erase_if(tasks, [](const TaskSummary& task) { return task.kernel_thread(); });
+  return tasks;
+}
+
+namespace {
+
+// One run of collect(): what was seen so far, so that what processes share is read once.
+class Reading {
+ public:
+  Reading(const collect::Programs& programs, Records& records) : programs_(programs), records_(records) {}
+
+  Result<void> process(pid_t tgid);
+
+ private:
+  // What the task records of one process say about the other passes.
+  struct Group {
+    pid_t tgid = 0;
+    bool timers = false;
+    bool leader_has_files = false;
+    std::uint64_t mm = 0;
+    pid_t mm_tid = 0;                                 // who has it: the leader, where it lives
+    std::unordered_map<std::uint64_t, pid_t> tables;  // files_struct: a thread that has it
+  };
+
+  Result<std::size_t> pass(Program program, Scope scope) {
+    const std::size_t before = records_.size_bytes();
+    TRY_ASSIGN(const Fd link, collect::make_link(programs_.fd(program), scope));
+    TRY(collect::read_all(link.get(), records_));
+    return records_.size_bytes() - before;
+  }
+  Result<Group> tasks(pid_t tgid);
+  Result<void> files(const Group& group);
+  Result<void> mappings(const Group& group);
+  Result<void> visible_files(pid_t tgid, std::size_t from_bytes);
+  void sample_clocks(const record_head& head);
+
+  const collect::Programs& programs_;
+  Records& records_;
+  std::unordered_set<std::uint64_t> tables_seen_;
+  std::unordered_set<std::uint64_t> spaces_seen_;
+};
+
+// CPU time goes on only while a task runs, but the clocks are gone with the tasks: they are read now.
+void Reading::sample_clocks(const record_head& head) {
+  if (auto process = as<process_record>(head); process && head.type == RECORD_PROCESS) {
+    if (process->itimer_prof.value_ns != 0)
+      records_.add_clock(collect::cpu_clock(process->tgid, collect::kCpuProf));
+    if (process->itimer_virtual.value_ns != 0)
+      records_.add_clock(collect::cpu_clock(process->tgid, collect::kCpuVirt));
+  }
+  if (auto timer = as<timer_record>(head); timer && head.type == RECORD_TIMER)
+    if (timer->cpu_pid != 0) records_.add_clock(collect::timer_clock(*timer));
+}
+
+Result<Reading::Group> Reading::tasks(pid_t tgid) {
+  Group group{.tgid = tgid};
+  const std::size_t before = records_.size_bytes();
+  TRY_ASSIGN(const std::size_t read, pass(Program::DumpTasks, Scope::process(tgid)));
+  if (read == 0) return fail(Error::target_gone("no such process"));
+  TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+    sample_clocks(head);
+    if (auto process = as<process_record>(head); process && head.type == RECORD_PROCESS)
+      group.timers = process->timers != 0;
+    if (head.type != RECORD_TASK) return {};
+    auto task = as<task_record>(head);
+    if (!task) return fail(Error::bug("a short task record"));
+    const bool leader = (task->flags & TASK_LEADER) != 0;
+    if (task->mm != 0 && group.mm == 0) {
+      group.mm = task->mm;
+      group.mm_tid = static_cast<pid_t>(task->tid);
+    }
+    if (task->files != 0) group.tables.try_emplace(task->files, static_cast<pid_t>(task->tid));
+    if (leader && task->files != 0) group.leader_has_files = true;
+    return {};
+  }));
+  return group;
+}
+
+Result<void> Reading::files(const Group& group) {
+  bool fresh = false;
+  for (const auto& [table, tid] : group.tables) fresh |= tables_seen_.insert(table).second;
+  if (!fresh) return {};
+  // By the leader alone where it has the only table; else by every thread that has another one than the
+  // leader.
+  const bool only_leader = group.leader_has_files && group.tables.size() == 1;
+  TRY(pass(Program::DumpFiles, only_leader ? Scope::thread(group.tgid) : Scope::process(group.tgid)));
+  return {};
+}
+
+Result<void> Reading::mappings(const Group& group) {
+  if (group.mm == 0 || !spaces_seen_.insert(group.mm).second) return {};
+  const std::size_t before = records_.size_bytes();
+  // By process: to_model() drops what threads with another descriptor table repeat. A thread's scope would
+  // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
+  // border.
+  TRY(pass(Program::DumpVmas, Scope::process(group.tgid)));
+  return visible_files(group.mm_tid, before);
+}
+
+// On overlayfs a mapping's file is the one underneath; only map_files leads to the one that was mapped. (6.18
+// and before show it in no structure that bpf_d_path() would take.)
+Result<void> Reading::visible_files(pid_t tgid, std::size_t from_bytes) {
+  const vma_record* vma = nullptr;
+  return records_.for_each_from(from_bytes, [&](const record_head& head) -> Result<void> {
+    if (head.type == RECORD_VMA) vma = as<vma_record>(head);
+    auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
+    if (!file || !vma || (file->flags & FILE_BACKING) == 0 || records_.visible_file(file->file)) return {};
+    const std::string link = fmt::format("/proc/{}/map_files/{:x}-{:x}", tgid, vma->start, vma->end);
+    Records::VisibleFile visible;
+    visible.path.resize(PATH_MAX);
+    const ssize_t len = ::readlink(link.c_str(), visible.path.data(), visible.path.size());
+    if (len < 0 || ::stat(link.c_str(), &visible.facts) != 0) return fail(Error::system(link));
+    visible.path.resize(static_cast<std::size_t>(len));
+    records_.add_visible_file(file->file, std::move(visible));
+    return {};
+  });
+}
+
+Result<void> Reading::process(pid_t tgid) {
+  TRY_ASSIGN(const Group group, tasks(tgid));
+  if (group.timers) {
+    const std::size_t before = records_.size_bytes();
+    TRY(pass(Program::DumpTimers, Scope::thread(tgid)));
+    TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+      sample_clocks(head);
+      return {};
+    }));
+  }
+  TRY(files(group));
+  return mappings(group);
+}
+
+}  // namespace
+
+Result<Records> Collector::collect(std::span<const pid_t> tgids) {
+  Records records = std::exchange(impl_->spare, Records{});
+  for (clockid_t clock : kClocks) records.add_clock(clock);
+  Reading reading(impl_->programs, records);
+  for (pid_t tgid : tgids) TRY(reading.process(tgid), "pid {}", tgid);
+  return records;
+}
+
+Result<std::vector<SpecialMapping>> Collector::own_special_mappings() {
+  Records records;
+  TRY_ASSIGN(const Fd link,
+             collect::make_link(impl_->programs.fd(Program::DumpVmas), Scope::process(::getpid())));
+  TRY(collect::read_all(link.get(), records));
+  std::vector<SpecialMapping> mappings;
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    auto vma = head.type == RECORD_VMA ? as<vma_record>(head) : nullptr;
+    if (vma && (vma->flags & VMA_SPECIAL) != 0)
+      mappings.push_back(
+          {std::string(vma->name, ::strnlen(vma->name, sizeof(vma->name))), vma->start, vma->end});
+    return {};
+  }));
+  return mappings;
+}
+
+}  // namespace bpfckpt

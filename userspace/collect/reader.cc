@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/reader.h"
+
+#include <bpf/bpf.h>
+#include <sched.h>
+
+namespace bpfckpt::collect {
+namespace {
+
+constexpr int kTries = 1000;
+
+Result<void> read_pass(int link, Records& records) {
+  const int raw = ::bpf_iter_create(link);
+  if (raw < 0) return fail(Error::system("bpf_iter_create", -raw));
+  const Fd iterator(raw);
+  for (;;) {
+    TRY_ASSIGN(const auto room, records.room());
+    const ssize_t got = ::read(iterator.get(), room.data(), room.size());
+    if (got == 0) return {};
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0) return fail(Error::system("read of a BPF iterator"));
+    records.commit(static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace
+
+Result<Fd> make_link(int program, Scope scope) {
+  bpf_iter_link_info info = {};
+  if (scope.kind == Scope::Process) info.task.pid = static_cast<__u32>(scope.pid);
+  if (scope.kind == Scope::Thread) info.task.tid = static_cast<__u32>(scope.pid);
+  LIBBPF_OPTS(bpf_link_create_opts, options, .iter_info = &info, .iter_info_len = sizeof(info));
+  const int link =
+      ::bpf_link_create(program, 0, BPF_TRACE_ITER, scope.kind == Scope::Everything ? nullptr : &options);
+  if (link < 0) return fail(Error::system("bpf_link_create", -link));
+  return Fd(link);
+}
+
+Result<void> read_all(int link, Records& records) {
+  const std::size_t before = records.size_bytes();
+  for (int i = 0; i < kTries; ++i) {
+    TRY(read_pass(link, records));
+    bool lost = false;
+    TRY(records.for_each_from(before, [&](const record_head& head) -> Result<void> {
+      lost |= head.type == RECORD_LOST;
+      return {};
+    }));
+    if (!lost) return {};
+    records.truncate(before);
+    ::sched_yield();
+  }
+  return fail(Error::bug("BPF programs found no free slot to build records in"));
+}
+
+}  // namespace bpfckpt::collect

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/records.h"
+
+namespace bpfckpt::collect {
+
+namespace {
+constexpr std::size_t kPieceBytes = 4 << 20;
+}
+
+Result<void> Records::add_piece(std::size_t len_bytes) {
+  // Populated: a page fault costs more than the reading of what comes into the page.
+  void* base =
+      ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (base == MAP_FAILED) return fail(Error::system("mmap"));
+  pieces_.push_back({Mapping(base, len_bytes), 0});
+  return {};
+}
+
+Result<void> Records::prepare(std::size_t len_bytes) {
+  if (!pieces_.empty()) return {};
+  return add_piece(std::max(len_bytes, kReadBytes));
+}
+
+Result<std::span<std::byte>> Records::room() {
+  if (pieces_.empty() || pieces_.back().memory.size() - pieces_.back().used < kReadBytes)
+    TRY(add_piece(kPieceBytes));
+  Piece& piece = pieces_.back();
+  return piece.memory.bytes().subspan(piece.used);
+}
+
+std::size_t Records::size_bytes() const {
+  std::size_t sum = 0;
+  for (const Piece& piece : pieces_) sum += piece.used;
+  return sum;
+}
+
+void Records::truncate(std::size_t len_bytes) {
+  for (Piece& piece : pieces_) {
+    piece.used = std::min(piece.used, len_bytes);
+    len_bytes -= piece.used;
+  }
+}
+
+void Records::add_clock(clockid_t clock) {
+  for (const ClockSample& sample : clocks_)
+    if (sample.clock == clock) return;
+  timespec now;
+  if (::clock_gettime(clock, &now) == 0)
+    clocks_.push_back({clock, now.tv_sec * 1'000'000'000LL + now.tv_nsec});
+}
+
+std::int64_t Records::clock_ns(clockid_t clock) const {
+  for (const ClockSample& sample : clocks_)
+    if (sample.clock == clock) return sample.now_ns;
+  return 0;
+}
+
+std::string_view path_string(const file_record& record) {
+  const auto bytes = trailing(record);
+  const std::size_t len = record.path.length;
+  if (len == 0 || len > bytes.size()) return {};
+  return {reinterpret_cast<const char*>(bytes.data()), len - 1};
+}
+
+}  // namespace bpfckpt::collect
