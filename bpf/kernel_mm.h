@@ -30,7 +30,7 @@ struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
 	unsigned long saved_auxv[56];
 	unsigned long flags;
-	void *ioctx_table;
+	struct kioctx_table *ioctx_table;
 	struct user_namespace *user_ns;
 	struct file *exe_file;
 };

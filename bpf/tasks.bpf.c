@@ -14,6 +14,7 @@ enum {
 	SYSCALL_WORK_USER_DISPATCH_BIT = 6,	/* include/linux/thread_info.h: SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH */
 	CGROUP_DEPTH = 32,
 	CGROUP_NAME = 128,
+	AIO_SLOTS = 64,
 };
 
 static __always_inline void fill_namespaces(const struct task_struct *task, struct ns_part *ns)
@@ -301,6 +302,17 @@ static __always_inline void write_process(struct seq_file *seq, struct scratch *
 	write_trailing(seq, slot->path2, record->cgroup_len);
 }
 
+/* The table of io_setup() contexts stays when the last of them is gone. */
+static __always_inline bool has_aio(const struct kioctx_table *table)
+{
+	__u32 slots = table ? BPF_CORE_READ(table, nr) : 0;
+
+	for (__u32 i = 0; i < AIO_SLOTS && i < slots; i++)
+		if (read_at(void *, member_address(table, struct kioctx_table, table) + i * sizeof(void *)))
+			return true;
+	return slots > AIO_SLOTS;
+}
+
 static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_struct *mm, struct mm_record *record)
 {
 	const struct mm_struct___v618 *bitmap = (const void *)mm;
@@ -318,7 +330,7 @@ static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_st
 		record->flags |= MM_MDWE_NO_INHERIT;
 	if (record->raw_flags >> MMF_VM_MERGE_ANY_BIT & 1)
 		record->flags |= MM_MERGE_ANY;
-	if (bpf_core_field_exists(mm->ioctx_table) && BPF_CORE_READ(mm, ioctx_table))
+	if (bpf_core_field_exists(mm->ioctx_table) && has_aio(BPF_CORE_READ(mm, ioctx_table)))
 		record->flags |= MM_AIO;
 	/* since 7.x the task's exec_state has what the mm had */
 	if (bpf_core_field_exists(v7->exec_state)) {

@@ -32,4 +32,15 @@ inline clockid_t timer_clock(const timer_record& timer) {
   return cpu_clock(timer.cpu_pid, which | (per_thread ? kCpuPerThread : 0));
 }
 
+// The same for the clock of an interrupted sleep.
+inline clockid_t sleep_clock(const task_record& task, int clock) {
+  if (!is_cpu_clock(clock)) return clock;
+  const bool own = clock >= 0 || (clock >> 3) == -1;  // pid 0: its own
+  const bool per_thread = clock < 0 ? (clock & kCpuPerThread) != 0 : clock == CLOCK_THREAD_CPUTIME_ID;
+  const int which = clock < 0 ? clock & 3 : kCpuSched;
+  const std::uint32_t pid =
+      own ? (per_thread ? task.tid : task.tgid) : ~static_cast<std::uint32_t>(clock >> 3);
+  return cpu_clock(pid, which | (per_thread ? kCpuPerThread : 0));
+}
+
 }  // namespace bpfckpt::collect

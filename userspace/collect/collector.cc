@@ -14,6 +14,7 @@
 #include "collect/clocks.h"
 #include "collect/programs.h"
 #include "collect/reader.h"
+#include "collect/restart.h"
 
 namespace bpfckpt {
 
@@ -166,6 +167,9 @@ void Reading::sample_clocks(const record_head& head) {
     if (process->itimer_virtual.value_ns != 0)
       records_.add_clock(collect::cpu_clock(process->tgid, collect::kCpuVirt));
   }
+  if (auto task = as<task_record>(head); task && head.type == RECORD_TASK)
+    if (auto restart = collect::interrupted_call(*task); restart && collect::is_cpu_clock(restart->clock))
+      records_.add_clock(collect::sleep_clock(*task, restart->clock));
   if (auto timer = as<timer_record>(head); timer && head.type == RECORD_TIMER)
     if (timer->cpu_pid != 0) records_.add_clock(collect::timer_clock(*timer));
 }

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptors, descriptions, and the objects behind them.
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include "collect/builder.h"
+#include "kinds/kind.h"
+#include "model/details.h"
+
+namespace bpfckpt::collect {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+constexpr std::uint32_t kFmodePath = 0x4000;  // include/linux/fs.h: FMODE_PATH
+
+void strip_deleted(std::string& path) {
+  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+}
+
+// A file that leads nowhere by name: its object has to travel, and two descriptions of it must meet again in
+// one.
+bool has_object(const file_record& record) {
+  if ((record.open_mode & kFmodePath) != 0) return false;
+  switch (record.kind) {
+    case FILE_KIND_PIPE:
+    case FILE_KIND_SHMEM:
+      return true;
+    case FILE_KIND_REGULAR:
+      return (record.path.flags & PATH_UNLINKED) != 0 || record.inode.links == 0;
+    default:
+      return false;
+  }
+}
+
+void fill_inode(const inode_part& part, pb::Inode& inode) {
+  inode.set_number(part.number);
+  inode.set_device(part.device);
+  inode.set_mode(part.mode);
+  inode.set_links(part.links);
+  inode.set_size(part.size);
+  inode.set_rdev(part.rdev);
+  inode.set_fs_magic(part.magic);
+  inode.set_uid(part.uid);
+  inode.set_gid(part.gid);
+  inode.set_mtime_ns(part.mtime_ns);
+}
+
+// What people call a file that no kind knows: "anon_inode:[io_uring]", "socket", ...
+std::string operations_name(const file_record& record) {
+  const std::string name = printable({record.name, ::strnlen(record.name, sizeof record.name)});
+  if (record.inode.magic == ANON_INODE_FS_MAGIC) return "anon_inode:" + name;
+  switch (record.inode.mode & S_IFMT) {
+    case S_IFSOCK:
+      return "socket";
+    case S_IFBLK:
+      return "block device";
+    default:
+      return fmt::format("{} (file system {:#x})", name, record.inode.magic);
+  }
+}
+
+}  // namespace
+
+pb::Path to_path(const path_part& part, std::string_view string) {
+  pb::Path path;
+  std::string text(string);
+  if ((part.flags & PATH_UNLINKED) != 0) strip_deleted(text);
+  path.set_path(std::move(text));
+  path.set_mount_id(part.mount_id);
+  path.set_deleted((part.flags & PATH_UNLINKED) != 0);
+  path.set_inode(part.inode);
+  path.set_device(part.device);
+  path.set_mode(part.mode);
+  return path;
+}
+
+Result<void> Builder::describe(const file_record& record, pb::File& file) {
+  const kinds::Kind& kind = kinds::by_number(record.kind);
+  file.set_kind(std::string(kind.name));
+  file.set_flags((record.open_flags & ~static_cast<std::uint32_t>(O_CLOEXEC)) |
+                 ((record.open_mode & kFmodePath) != 0 ? O_PATH : 0));
+  file.set_position(record.position);
+  *file.mutable_path() = to_path(record.path, path_string(record));
+  // simple_dname() says " (deleted)" of every memfd and its like (fs/d_path.c); that is no part of the name.
+  if (record.kind == FILE_KIND_SHMEM) strip_deleted(*file.mutable_path()->mutable_path());
+  fill_inode(record.inode, *file.mutable_inode());
+  if (record.owner_pid != 0) {
+    auto& owner = *file.mutable_owner();
+    owner.set_type(record.owner_type);  // enum pid_type and F_OWNER_* have the same numbers
+    owner.set_pid(record.owner_pid);
+    owner.set_signal(record.owner_signal);
+    owner.set_uid(record.owner_uid);
+    owner.set_euid(record.owner_euid);
+  } else if (record.owner_signal != 0) {
+    file.mutable_owner()->set_signal(record.owner_signal);
+  }
+  if (kind.name == "unsupported") file.set_operations(operations_name(record));
+  if (const auto* visible = records_.visible_file(record.file)) {
+    std::string path = visible->path;
+    file.mutable_path()->set_deleted(visible->facts.st_nlink == 0);
+    if (visible->facts.st_nlink == 0) strip_deleted(path);
+    file.mutable_path()->set_path(path);
+    file.mutable_path()->set_inode(visible->facts.st_ino);
+    file.mutable_path()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
+    file.mutable_inode()->set_number(visible->facts.st_ino);
+    file.mutable_inode()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
+  }
+  pb::FileObject* object = nullptr;
+  if (has_object(record)) {
+    const auto [id, fresh] = object_ids_.intern(record.inode.pointer);
+    file.set_object_id(id);
+    if (fresh) {
+      object = model_.files.add_objects();
+      object->set_id(id);
+      object->set_kind(file.kind());
+    }
+  }
+  if (kind.describe != nullptr)
+    TRY(kind.describe(record, file, object), "{}", printable(path_string(record)));
+  return {};
+}
+
+Result<std::uint32_t> Builder::file_id(const file_record& record) {
+  const auto [id, fresh] = file_ids_.intern(record.file);
+  if (fresh) {
+    pb::File* file = model_.files.add_files();
+    file->set_id(id);
+    files_[id] = file;
+    TRY(describe(record, *file));
+  }
+  return id;
+}
+
+Result<void> Builder::add_file_record(const file_record& record) {
+  TRY_ASSIGN(const std::uint32_t id, file_id(record), "pid {}: fd {}", record.tgid, record.fd);
+  if (record.fd == FILE_OF_EXE) {
+    if (last_space_ != nullptr) last_space_->set_exe_file_id(id);
+    return {};
+  }
+  if (record.fd == FILE_OF_VMA) {
+    if (last_vma_ != nullptr) set_vma_file(*last_vma_, *last_vma_record_, *files_.at(id));
+    return {};
+  }
+  const auto [table_id, fresh] = table_ids_.intern(record.table);
+  if (table_id == 0) return {};  // the task was exiting
+  pb::FdTable*& table = tables_[table_id];
+  if (table == nullptr) {
+    table = model_.files.add_tables();
+    table->set_id(table_id);
+  }
+  // A table comes again with each process or thread that shares it.
+  const auto fd = static_cast<std::uint32_t>(record.fd);
+  if (!table->entries().empty() && table->entries().rbegin()->fd() >= fd) return {};
+  pb::FdEntry* entry = table->add_entries();
+  entry->set_fd(fd);
+  entry->set_file_id(id);
+  entry->set_close_on_exec((record.flags & FILE_CLOEXEC) != 0);
+  return {};
+}
+
+}  // namespace bpfckpt::collect

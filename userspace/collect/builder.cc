@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/builder.h"
+
+#include "collect/collector.h"
+
+namespace bpfckpt {
+namespace collect {
+
+Result<void> Builder::sort_in(const record_head& head) {
+  switch (head.type) {
+    case RECORD_TASK:
+      if (auto task = as<task_record>(head)) groups_[task->tgid].threads.push_back(task);
+      return {};
+    case RECORD_PROCESS:
+      if (auto process = as<process_record>(head)) groups_[process->tgid].process = process;
+      return {};
+    case RECORD_TIMER:
+      if (auto timer = as<timer_record>(head)) groups_[timer->tgid].timers.push_back(timer);
+      return {};
+    case RECORD_MM:
+      if (auto mm = as<mm_record>(head)) add_address_space(*mm);
+      return {};
+    case RECORD_FS:
+      if (auto fs = as<fs_record>(head)) add_fs_context(*fs);
+      return {};
+    case RECORD_CRED:
+      if (auto cred = as<cred_record>(head)) add_credentials(*cred);
+      return {};
+    case RECORD_VMA:
+      if (auto vma = as<vma_record>(head)) add_vma(*vma);
+      return {};
+    case RECORD_FILE:
+      if (auto file = as<file_record>(head)) return add_file_record(*file);
+      return {};
+    default:
+      return fail(Error::bug(fmt::format("collect: a record of unknown type {}", head.type)));
+  }
+}
+
+Result<Model> Builder::build() {
+  TRY(records_.for_each([this](const record_head& head) { return sort_in(head); }));
+  TRY(add_processes());
+  return std::move(model_);
+}
+
+std::int64_t Builder::remaining_ns(clockid_t clock, std::uint64_t expires_ns) const {
+  const std::int64_t now_ns = records_.clock_ns(clock);
+  if (now_ns == 0) return -1;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(expires_ns) - now_ns);
+}
+
+}  // namespace collect
+
+Result<Model> to_model(const collect::Records& records, pid_t root) {
+  return collect::Builder(records, static_cast<std::uint32_t>(root)).build();
+}
+
+}  // namespace bpfckpt

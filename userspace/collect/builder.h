@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records become the model: one walk over the records, each type in its own file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "collect/records.h"
+#include "model/model.h"
+
+namespace bpfckpt::collect {
+
+class Builder {
+ public:
+  Builder(const Records& records, std::uint32_t root) : records_(records), root_(root) {}
+
+  Result<Model> build();
+
+ private:
+  // One process on its way into the model.
+  struct Group {
+    const process_record* process = nullptr;
+    std::vector<const task_record*> threads;  // in the iterator's order: the leader first
+    std::vector<const timer_record*> timers;
+    const mm_record* mm = nullptr;
+    pb::Process message;
+  };
+
+  Result<void> sort_in(const record_head& head);
+
+  // tasks.cc
+  Result<void> add_processes();
+  void fill_process(std::uint32_t tgid, Group& group);
+  void fill_state(const Group& group, pb::Process& process) const;
+  void fill_timers(const Group& group, pb::Process& process) const;
+  void fill_obstacles(const Group& group, pb::Process& process) const;
+  pb::Thread to_thread(const task_record& record);
+  std::uint32_t namespaces_id(const ns_part& ns);
+  void add_credentials(const cred_record& record);
+  void add_fs_context(const fs_record& record);
+
+  // memory.cc
+  void add_address_space(const mm_record& record);
+  void add_vma(const vma_record& record);
+  void set_vma_file(pb::Vma& vma, const vma_record& record, const pb::File& file);
+
+  // files.cc
+  Result<void> add_file_record(const file_record& record);
+  Result<std::uint32_t> file_id(const file_record& record);
+  Result<void> describe(const file_record& record, pb::File& file);
+
+  // What is left of an absolute expiry; at least 1 ns of what is armed. -1 if the clock is unknown.
+  std::int64_t remaining_ns(clockid_t clock, std::uint64_t expires_ns) const;
+
+  const Records& records_;
+  const std::uint32_t root_;
+  Model model_;
+  std::map<std::uint32_t, Group> groups_;
+  IdTable mm_ids_, table_ids_, fs_ids_, sighand_ids_, credentials_ids_, file_ids_, object_ids_;
+  std::map<std::string, std::uint32_t> namespace_ids_;
+  std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
+  std::unordered_set<std::uint64_t> userfault_spaces_;  // mm_struct
+  std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
+  std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
+  std::unordered_map<std::uint32_t, pb::File*> files_;
+  // Whose file the next file_record is: the mapping or the address space that came just before it.
+  const vma_record* last_vma_record_ = nullptr;
+  pb::Vma* last_vma_ = nullptr;
+  pb::AddressSpace* last_space_ = nullptr;
+};
+
+// A path of `length` bytes with NUL at `string`, without " (deleted)" where that is the kernel's and not the
+// name's.
+pb::Path to_path(const path_part& part, std::string_view string);
+
+}  // namespace bpfckpt::collect
