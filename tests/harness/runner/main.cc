@@ -125,6 +125,8 @@ class Session {
         return fail(fmt::format("in cycle {} of checkpoint {}", cycle, round));
       }
       if (!unchanged(before)) return fail(fmt::format("after cycle {} of checkpoint {}", cycle, round));
+      // A thousand cycles must not fill the disk; --keep is for looking at them.
+      if (!options_.keep) std::filesystem::remove_all(images);
     }
     return true;
   }
