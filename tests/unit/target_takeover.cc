@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 
 #include <chrono>
@@ -300,6 +301,31 @@ TEST_CASE("freeze stops threads and children, and lets them go") {
   ::kill(child, SIGKILL);
 }
 
+TEST_CASE("a frozen tree can be ended, threads and all") {
+  Shared<std::atomic<int>> ready;
+  Process process([&] {
+    for (int i = 0; i < 5; ++i)
+      std::thread([&] {
+        ++*ready;
+        for (;;) ::pause();
+      }).detach();
+    if (::fork() == 0) {
+      ++*ready;
+      for (;;) ::pause();
+    }
+    for (;;) ::pause();
+    return 0;
+  });
+  until([&] { return *ready == 6; });
+  Waiter waiter;
+  auto tree = freeze(waiter, victim::tree_reader(process.pid()));
+  REQUIRE(tree);
+  const auto members = tree->members();
+  tree->kill();
+  for (const auto& member : members) CHECK(!victim::status_line(member.tid, "State").starts_with("t"));
+  CHECK(::kill(process.pid(), 0) == -1);
+}
+
 TEST_CASE("a tree that forks and vforks all the time is caught") {
   Shared<std::atomic<int>> rounds;
   Process process([&] {
@@ -417,6 +443,48 @@ TEST_CASE("no signal is lost in freezing") {
     }
     sender.join();
     until([&] { return counts->got == i; });
+  }
+}
+
+// A critical section that ends only by being aborted: without the parasite's care the thread would be put
+// back into it with rseq_cs cleared, and stay there.
+TEST_CASE("a thread inside of an rseq critical section is sent to its abort handler") {
+  struct Counts {
+    std::atomic<int> entered{0};
+    std::atomic<int> aborted{0};
+  };
+  Shared<Counts> counts;
+  Process process([&] {
+    for (;;) {
+      ++counts->entered;
+      // The handler is preceded by the signature that glibc registered (RSEQ_SIG).
+      asm volatile(
+          ".pushsection __rseq_cs, \"aw\"\n"
+          ".balign 32\n"
+          "9: .long 0, 0\n"
+          ".quad 1f, 2f - 1f, 4f\n"
+          ".popsection\n"
+          "lea 9b(%%rip), %%rax\n"
+          "mov %%rax, %%fs:8(%[rseq])\n"
+          "1: nop\n jmp 1b\n"
+          "2: nop\n jmp 5f\n"
+          ".byte 0x0f, 0xb9, 0x3d\n"
+          ".long 0x53053053\n"
+          "4: nop\n"
+          "5:\n"
+          :
+          : [rseq] "r"(static_cast<std::uint64_t>(__rseq_offset))
+          : "rax", "memory");
+      ++counts->aborted;
+      ::usleep(1000);
+    }
+    return 0;
+  });
+  until([&] { return counts->aborted >= 1; });  // preempted, once at least
+  for (int i = 0; i < 50; ++i) {
+    visit(process.pid());
+    const int aborted = counts->aborted;
+    until([&] { return counts->aborted > aborted; });
   }
 }
 

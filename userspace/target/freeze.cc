@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/freeze.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,6 +81,17 @@ Error refused(const TreeMember& task) {
 }
 
 }  // namespace
+
+void FrozenTree::kill() {
+  std::set<pid_t> leaders;
+  for (const TreeMember& task : members_)
+    if (tasks_.contains(task.tid) && leaders.insert(task.tgid).second) ::kill(task.tgid, SIGKILL);
+  // Leaders last: they can be waited for only when their other threads are gone.
+  for (auto& [tid, task] : tasks_)
+    if (!leaders.contains(tid)) task.bury();
+  for (auto& [tid, task] : tasks_) task.bury();
+  tasks_.clear();
+}
 
 Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options) {
   const Deadline deadline = within(options.timeout);

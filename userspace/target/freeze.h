@@ -47,6 +47,8 @@ class FrozenTree {
   // The tree as it was read last, every member stopped or gone.
   const std::vector<TreeMember>& members() const { return members_; }
   void release() { tasks_.clear(); }
+  // Ends all processes of the tree for good, before any of their instructions runs.
+  void kill();
 
  private:
   friend Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options);

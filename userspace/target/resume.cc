@@ -43,17 +43,17 @@ Result<void> furnish(SeizedTask& task, pid_t pid, const ResumeThread& thread) {
 }  // namespace
 
 HeldTree::~HeldTree() {
+  for (const Process& process : processes_) ::kill(process.pid, SIGKILL);
   for (Process& process : processes_) {
-    ::kill(process.pid, SIGKILL);
-    // Nothing to detach from.
-    for (SeizedTask& task : process.threads) task.forget();
+    // The leader, who is first, can be waited for only when all others are gone.
+    for (auto task = process.threads.rbegin(); task != process.threads.rend(); ++task) task->bury();
   }
 }
 
 Result<void> HeldTree::release() {
   Result<void> result;
   for (const Process& process : processes_) {
-    // Still held, so none of it runs before it stops.
+    // While all are held: the first to be let go takes the signal and stops the others.
     if (process.stop_signal != 0 && ::kill(process.pid, process.stop_signal) != 0 && result)
       result = fail(Error::system(fmt::format("stop pid {}", process.pid)));
   }
@@ -96,8 +96,7 @@ Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processe
     TRY(task.wait_call(deadline), "pid {}", process.pid);
     // A PTRACE_EVENT_STOP, not the syscall-exit-stop: only on its way does the kernel look at interrupted
     // calls (arch_do_signal_or_restart()), which furnish() leaves to it.
-    TRY(task.interrupt());
-    TRY(task.resume());
+    TRY(task.make_call());
   }
   for (std::size_t i = 0; i < processes.size(); ++i) {
     auto& threads = held.processes_[i].threads;

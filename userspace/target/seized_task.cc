@@ -29,6 +29,7 @@ struct PeekSiginfoArgs {
 constexpr std::uint32_t kPeekShared = 1;
 
 constexpr int kEventStop = 128;  // PTRACE_EVENT_STOP
+constexpr std::chrono::milliseconds kDeathTime{5000};
 constexpr std::chrono::milliseconds kLetGoTime{500};
 
 // struct rseq and struct rseq_cs of linux/rseq.h.
@@ -170,6 +171,21 @@ Result<void> SeizedTask::wait_call(Deadline deadline) {
     return fail(Error::target_gone(fmt::format("task {} does not make the call", tid_)));
   stopped_ = true;
   return {};
+}
+
+Result<void> SeizedTask::make_call() {
+  TRY(ptrace("interrupt", PTRACE_INTERRUPT, 0, 0));
+  interrupted_ = true;
+  return resume();
+}
+
+void SeizedTask::bury() noexcept {
+  const Deadline deadline = within(kDeathTime);
+  while (tid_ != 0) {
+    const auto status = waiter_->wait(tid_, deadline);
+    if (!status) log::warn("task {} does not die", tid_);
+    if (!status || !status->stopped()) tid_ = 0;
+  }
 }
 
 void SeizedTask::detach() noexcept {

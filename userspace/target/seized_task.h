@@ -84,8 +84,14 @@ class SeizedTask {
   Result<void> resume_to_call();  // PTRACE_SYSCALL: to be used only where the target may die with us
   // After resume_to_call(): until it is about to make the call. Error ETIMEDOUT at the deadline.
   Result<void> wait_call(Deadline deadline);
+  // After wait_call(): makes the call; wait_stopped() finds the task behind it.
+  Result<void> make_call();
   // Lets go, whatever the state; an error is logged. Nothing can be done with it afterwards.
   void detach() noexcept;
+  // Waits for the death of a task that was sent SIGKILL, and buries it: a traced thread stays a zombie, and
+  // keeps its process from being waited for, until its tracer has seen it. Precondition: SIGKILL is on its
+  // way.
+  void bury() noexcept;
   // Forgets the task without touching it: it is dead.
   void forget() { tid_ = 0; }
 
