@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
 #include "cmd/cli.h"
+#include "cmd/dump.h"
 #include "cmd/report.h"
+#include "cmd/restore.h"
 
 namespace bpfckpt {
 namespace {
@@ -17,6 +20,8 @@ struct Run {
     std::fputs(print.text.c_str(), stdout);
     return 0;
   }
+  Result<int> operator()(const DumpOptions& options) const { return run_dump(options, std::cout); }
+  Result<int> operator()(const RestoreOptions& options) const { return run_restore(options, std::cout); }
   template <class Options>
   Result<int> operator()(const Options&) const {
     return fail(Error::usage("not yet"));

@@ -25,7 +25,6 @@ inline constexpr NotYet kNotYet[] = {
     {"file-locks", kAnyAction},
     {"link-remap", kAnyAction},
     {"file-validation", kAnyAction},
-    {"skip-file-rwx-check", kAnyAction},
     // The world around the tree.
     {"manage-cgroups", kAnyAction},
     {"cgroup-root", kAnyAction},
@@ -33,9 +32,6 @@ inline constexpr NotYet kNotYet[] = {
     {"root", kAnyAction},
     {"cpu-cap", kAnyAction},
     {"unprivileged", kAnyAction},
-    {"action-script", kAnyAction},
-    {"status-fd", kAnyAction},
-    {"exec-cmd", kAnyAction},
     {"join-ns", kAnyAction},
     // Every process of the machine.
     {"all", kDiagnose},

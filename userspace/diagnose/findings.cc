@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diagnose/findings.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_map>
+
+#include "kinds/names.h"
+#include "model/vm_flags.h"
+
+namespace bpfckpt::diagnose {
+namespace {
+
+using kinds::Finding;
+using kinds::Verdict;
+
+Finding unsupported(std::string code, std::string reason) {
+  return {Verdict::Unsupported, std::move(code), std::move(reason), ""};
+}
+
+class Finder {
+ public:
+  Finder(const Model& model, const DumpPolicy& policy, const Scope& scope)
+      : model_(model), index_(model), policy_(policy), scope_(scope) {}
+
+  std::vector<Item> run() {
+    for (const pb::Process& process : model_.tasks.processes()) {
+      pid_ = process.pid();
+      look_at_process(process);
+      if (process.state() == pb::ZOMBIE) continue;
+      for (const pb::Thread& thread : process.threads()) look_at_thread(process, thread);
+      if (const auto* table = index_.fd_table(process.fd_table_id()); table && seen_.insert(table).second)
+        for (const pb::FdEntry& entry : table->entries()) look_at_fd(entry);
+      if (const auto* mm = index_.address_space(process.mm_id()); mm && seen_.insert(mm).second)
+        look_at_memory(*mm);
+    }
+    return std::move(items_);
+  }
+
+ private:
+  void add(std::string subject, std::string kind, Finding finding) {
+    if (finding.verdict == Verdict::Ok && scope_.unsupported_only) return;
+    items_.push_back({pid_, std::move(subject), std::move(kind), std::move(finding)});
+  }
+
+  void look_at_process(const pb::Process& process) {
+    const pb::Process& root = model_.tasks.processes(0);
+    if (&process == &root && process.sid() != process.pid() && !policy_.shell_job)
+      add("", "process",
+          {Verdict::NeedsOption, "session-outside",
+           fmt::format("its session leader {} is outside of the tree", process.sid()), "--shell-job"});
+    if (process.namespaces_id() != root.namespaces_id() && process.state() != pb::ZOMBIE)
+      add("", "process", unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
+    // What processes share is made by the fork itself, and so only between parent and child.
+    for (const pb::Process& other : model_.tasks.processes()) {
+      if (other.pid() >= process.pid() || other.state() == pb::ZOMBIE || process.state() == pb::ZOMBIE)
+        continue;
+      bool kin = other.pid() == process.parent_pid() || process.pid() == other.parent_pid();
+      if (kin) continue;
+      if (process.mm_id() == other.mm_id() && shares_with_parent(process) && shares_with_parent(other))
+        continue;
+      if (process.mm_id() == other.mm_id() || process.fd_table_id() == other.fd_table_id() ||
+          process.fs_id() == other.fs_id())
+        add("", "process",
+            unsupported(
+                "shared-with-sibling",
+                fmt::format("it shares memory, descriptors or working directory with process {}, which is "
+                            "neither its parent nor its child",
+                            other.pid())));
+    }
+  }
+
+  bool shares_with_parent(const pb::Process& process) const {
+    const pb::Process* parent = index_.process(process.parent_pid());
+    return parent != nullptr && parent->mm_id() == process.mm_id();
+  }
+
+  void look_at_thread(const pb::Process& process, const pb::Thread& thread) {
+    std::string subject = thread.tid() == process.pid() ? "" : fmt::format("thread {}", thread.tid());
+    if (thread.seccomp_mode() != 0)
+      add(subject, "thread", unsupported("seccomp", "it runs under seccomp, which is not supported yet"));
+    for (const std::string& reason : thread.obstacles())
+      add(subject, "thread", unsupported("thread-state", reason));
+    if (thread.exited())
+      add(subject, "thread", unsupported("leader-exited", "the leader exited before its threads"));
+  }
+
+  void look_at_fd(const pb::FdEntry& entry) {
+    const pb::File* file = index_.file(entry.file_id());
+    if (file == nullptr) return;
+    const kinds::Kind* kind = kinds::find(file->kind());
+    Finding finding;
+    if (kind == nullptr)
+      finding = unsupported("unsupported-file", "its kind is not known");
+    else if (kind->diagnose != nullptr)
+      finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
+    add(fmt::format("fd {} ({})", entry.fd(), kinds::describe_name(*file)), file->kind(), std::move(finding));
+  }
+
+  void look_at_memory(const pb::AddressSpace& mm) {
+    for (const pb::Vma& vma : mm.vmas()) {
+      Finding finding = look_at_vma(vma);
+      if (finding.verdict == Verdict::Ok && scope_.unsupported_only) continue;
+      const pb::File* file = index_.file(vma.file_id());
+      std::string name = file != nullptr ? kinds::describe_name(*file) : vma.name();
+      if (!name.empty()) name = " (" + name + ")";
+      add(fmt::format("mapping {:x}-{:x}{}", vma.start(), vma.end(), name), "mapping", std::move(finding));
+    }
+    if (const pb::File* exe = index_.file(mm.exe_file_id())) {
+      const kinds::Kind* kind = kinds::find(exe->kind());
+      if (kind != nullptr && kind->diagnose != nullptr)
+        add(fmt::format("executable ({})", kinds::describe_name(*exe)), exe->kind(),
+            kind->diagnose(*exe, index_.object(exe->object_id()), policy_));
+    }
+  }
+
+  Finding look_at_vma(const pb::Vma& vma) {
+    if (vma.kind() == pb::SPECIAL) return {};
+    if (vma.flags() & (vm::kUffdMissing | vm::kUffdWp))
+      return unsupported("userfaultfd", "it is watched by a userfaultfd");
+    if (vma.flags() & (vm::kIo | vm::kPfnMap))
+      return unsupported("device-memory", "it maps a device's memory");
+    if ((vma.flags() & vm::kHugeTlb) && vma.kind() == pb::ANONYMOUS_PRIVATE)
+      return unsupported("hugetlb-private", "private memory on huge pages (hugetlb) is not supported yet");
+    if (const pb::File* file = index_.file(vma.file_id())) {
+      const kinds::Kind* kind = kinds::find(file->kind());
+      if (file->kind() != "regular" && file->kind() != "shmem")
+        return unsupported("mapped-device", fmt::format("a mapping of a file of kind {}", file->kind()));
+      if (kind != nullptr && kind->diagnose != nullptr)
+        return kind->diagnose(*file, index_.object(file->object_id()), policy_);
+    }
+    return {};
+  }
+
+  const Model& model_;
+  ModelIndex index_;
+  const DumpPolicy& policy_;
+  const Scope& scope_;
+  std::uint32_t pid_ = 0;
+  std::set<const void*> seen_;
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+std::vector<Item> find(const Model& model, const DumpPolicy& policy, const Scope& scope) {
+  return Finder(model, policy, scope).run();
+}
+
+std::string to_line(const Item& item) {
+  std::string line = fmt::format("pid {}", item.pid);
+  if (!item.subject.empty()) line += ": " + item.subject;
+  line += ": " + item.finding.reason;
+  if (!item.finding.hint.empty()) line += fmt::format(" ({} helps)", item.finding.hint);
+  return line;
+}
+
+}  // namespace bpfckpt::diagnose

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/borrow.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "kinds/names.h"
+
+namespace bpfckpt::dump {
+
+Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(writer) {
+  ModelIndex index(model);
+  for (const pb::Process& process : model.tasks.processes()) {
+    if (process.state() == pb::ZOMBIE) continue;
+    if (const pb::FdTable* table = index.fd_table(process.fd_table_id()))
+      for (const pb::FdEntry& entry : table->entries())
+        places_.try_emplace(entry.file_id(), Place{process.pid(), entry.fd(), 0, 0});
+  }
+  // A descriptor is the better way: a mapping may be of a part only, and its link is looked up by name.
+  for (const pb::Process& process : model.tasks.processes()) {
+    const pb::AddressSpace* mm = index.address_space(process.mm_id());
+    if (mm == nullptr) continue;
+    for (const pb::Vma& vma : mm->vmas())
+      if (vma.file_id() != 0)
+        places_.try_emplace(vma.file_id(), Place{process.pid(), -1, vma.start(), vma.end()});
+    if (mm->exe_file_id() != 0) places_.try_emplace(mm->exe_file_id(), Place{process.pid(), -1, 0, 0});
+  }
+}
+
+Result<int> Borrower::pidfd(std::uint32_t pid) {
+  auto it = pidfds_.find(pid);
+  if (it == pidfds_.end()) {
+    Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!fd) return fail(Error::system(fmt::format("pidfd_open({})", pid)));
+    it = pidfds_.emplace(pid, std::move(fd)).first;
+  }
+  return it->second.get();
+}
+
+Result<Fd> Borrower::borrow(const pb::File& file) {
+  auto it = places_.find(file.id());
+  if (it == places_.end()) return fail(Error::bug(fmt::format("nobody has file {}", file.id())));
+  const Place& place = it->second;
+  if (place.fd >= 0) {
+    TRY_ASSIGN(int pidfd, this->pidfd(place.pid));
+    Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, place.fd, 0)));
+    if (!fd) return fail(Error::system("pidfd_getfd"));
+    return fd;
+  }
+  std::string link = place.end != 0
+                         ? fmt::format("/proc/{}/map_files/{:x}-{:x}", place.pid, place.start, place.end)
+                         : fmt::format("/proc/{}/exe", place.pid);
+  Fd fd(::open(link.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return fail(Error::system(fmt::format("open {}", link)));
+  return fd;
+}
+
+Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
+  // One image for all: what is written goes to its end.
+  if (contents_.fd < 0) {
+    TRY_ASSIGN(contents_, writer_.create_raw("contents"));
+  }
+  name = contents_.name;
+  return contents_.fd;
+}
+
+Result<void> enrich(Model& model, kinds::EnrichContext& context) {
+  std::unordered_map<std::uint32_t, pb::FileObject*> objects;
+  for (pb::FileObject& object : *model.files.mutable_objects()) objects.emplace(object.id(), &object);
+  std::set<std::uint32_t> done;
+  for (pb::File& file : *model.files.mutable_files()) {
+    const kinds::Kind* kind = kinds::find(file.kind());
+    if (kind == nullptr || kind->enrich == nullptr) continue;
+    pb::FileObject* object = nullptr;
+    if (file.object_id() != 0) {
+      if (!done.insert(file.object_id()).second) continue;
+      auto it = objects.find(file.object_id());
+      if (it != objects.end()) object = it->second;
+    }
+    TRY(kind->enrich(context, file, object), "{} ({})", kinds::describe_name(file), file.kind());
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::dump

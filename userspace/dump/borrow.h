@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptors that the frozen tree holds, borrowed for a look (EnrichContext).
+#pragma once
+
+#include <unordered_map>
+
+#include "image/writer.h"
+#include "kinds/kind.h"
+
+namespace bpfckpt::dump {
+
+class Borrower : public kinds::EnrichContext {
+ public:
+  Borrower(const Model& model, image::ImageWriter& writer);
+
+  Result<Fd> borrow(const pb::File& file) override;
+  Result<int> content_image(const pb::FileObject& object, std::string& name) override;
+
+ private:
+  struct Place {
+    std::uint32_t pid = 0;
+    std::int64_t fd = -1;              // or
+    std::uint64_t start = 0, end = 0;  // a mapping of it; or, both 0: the executable
+  };
+  Result<int> pidfd(std::uint32_t pid);
+
+  image::ImageWriter& writer_;
+  std::unordered_map<std::uint32_t, Place> places_;  // by file id
+  std::unordered_map<std::uint32_t, Fd> pidfds_;
+  image::RawImage contents_;
+};
+
+// Lets every kind take what BPF could not see.
+Result<void> enrich(Model& model, kinds::EnrichContext& context);
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/dump.h"
+
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "base/stopwatch.h"
+#include "diagnose/findings.h"
+#include "dump/borrow.h"
+#include "dump/page_writer.h"
+#include "dump/process_state.h"
+#include "dump/taken_tree.h"
+#include "image/writer.h"
+#include "kinds/names.h"
+
+namespace bpfckpt::dump {
+namespace {
+
+Result<Model> look(Collector& collector, pid_t root) {
+  TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.tree(root));
+  std::vector<pid_t> processes;
+  for (const TaskSummary& task : tasks)
+    if (task.tid == task.tgid) processes.push_back(static_cast<pid_t>(task.tgid));
+  TRY_ASSIGN(collect::Records records, collector.collect(processes));
+  return to_model(records, root);
+}
+
+// All findings at once, not the first one.
+Result<void> refuse(const Model& model, const DumpPolicy& policy) {
+  std::vector<diagnose::Item> items = diagnose::find(model, policy, {.unsupported_only = true});
+  if (items.empty()) return {};
+  std::string lines;
+  for (const diagnose::Item& item : items) lines += (lines.empty() ? "" : "\n") + diagnose::to_line(item);
+  return fail(Error::unsupported(lines));
+}
+
+// A pipe with ends outside is taken; whoever restores it decides what stands in for the outside.
+void warn_of_outside(const Model& model) {
+  for (const pb::File& file : model.files.files())
+    if (file.kind() == "tty")
+      log::info("{}: the caller's terminal will take its place", kinds::describe_name(file));
+}
+
+Result<void> take_pages(TakenTree& tree, Model& model, const image::RawImage& image, pb::Stats& stats) {
+  bool kin = model.memory.address_spaces_size() > 1;
+  PageAllocator allocator(kin);
+  std::map<std::uint32_t, pb::AddressSpace*> spaces;
+  for (pb::AddressSpace& mm : *model.memory.mutable_address_spaces()) spaces.emplace(mm.id(), &mm);
+  std::vector<PageJob> jobs;
+  // Parents before children: what kin share is the elder's, and is written by it.
+  for (const pb::Process& process : model.tasks.processes()) {
+    auto it = spaces.find(process.mm_id());
+    if (it == spaces.end()) continue;
+    pb::AddressSpace& mm = *it->second;
+    spaces.erase(it);
+    Fd pagemap(::open(fmt::format("/proc/{}/pagemap", process.pid()).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!pagemap) return fail(Error::system(fmt::format("open pagemap of pid {}", process.pid())));
+    mm.set_pages_image(image.name);
+    PageJob job{static_cast<pid_t>(process.pid()), tree.parasite(process.pid()), {}};
+    TRY_ASSIGN(std::vector<PageRange> ranges, scan_pages(pagemap.get(), mm), "pid {}", process.pid());
+    TRY(allocator.place(pagemap.get(), ranges, mm, job.runs), "pid {}", process.pid());
+    jobs.push_back(std::move(job));
+  }
+  TRY(write_pages(jobs, image.fd));
+  stats.set_pages_written(allocator.pages());
+  stats.set_pages_shared(allocator.shared());
+  return {};
+}
+
+void count(const Model& model, pb::Stats& stats) {
+  stats.set_processes(static_cast<std::uint32_t>(model.tasks.processes_size()));
+  std::uint32_t threads = 0, vmas = 0;
+  for (const pb::Process& process : model.tasks.processes())
+    threads += static_cast<std::uint32_t>(process.threads_size());
+  for (const pb::AddressSpace& mm : model.memory.address_spaces())
+    vmas += static_cast<std::uint32_t>(mm.vmas_size());
+  stats.set_threads(threads);
+  stats.set_vmas(vmas);
+  stats.set_files(static_cast<std::uint32_t>(model.files.files_size()));
+}
+
+void keep_options(const DumpPolicy& policy, After after, pb::DumpOptions& out) {
+  out.set_shell_job(policy.shell_job);
+  out.set_file_locks(policy.file_locks);
+  out.set_tcp_established(policy.tcp_established);
+  out.set_tcp_close(policy.tcp_close);
+  out.set_leave_running(after == After::LeaveRunning);
+  for (const std::string& external : policy.external) out.add_external(external);
+}
+
+}  // namespace
+
+Result<pb::Stats> dump(const Options& options) {
+  Stopwatch total;
+  pb::Stats stats;
+
+  // Before: everything that needs no frozen tree.
+  TRY_ASSIGN(Collector collector, Collector::open());
+  TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(options.images_dir, {.durable = false}));
+  TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
+  {
+    TRY_ASSIGN(Model model, look(collector, options.root));
+    TRY(refuse(model, options.policy));
+    warn_of_outside(model);
+  }
+  TRY(options.at_stage("pre-dump"));
+  target::Waiter waiter;
+  target::RobustList robust;
+
+  // The frozen window.
+  Stopwatch frozen;
+  TRY_ASSIGN(TakenTree tree, TakenTree::freeze(waiter, robust, collector, options.root, options.timeout));
+  stats.set_freezing_us(frozen.us());
+  Stopwatch stage;
+  TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
+  TRY_ASSIGN(Model model, to_model(records, options.root));
+  stats.set_collect_us(stage.us());
+  TRY(refuse(model, options.policy));  // it went on since the first look
+  TRY(tree.read_threads(model));
+  TRY(tree.inject(model));
+  TRY(ask_processes(tree, model));
+  stage.restart();
+  TRY(take_pages(tree, model, pages, stats));
+  stats.set_pages_us(stage.us());
+  {
+    Borrower borrower(model, writer);
+    TRY(enrich(model, borrower));
+  }
+  TRY(tree.cure());
+  if (options.after == After::LeaveRunning) tree.release();
+  stats.set_frozen_us(frozen.us());
+
+  // After: nobody waits for us any more, or everybody will be killed.
+  count(model, stats);
+  stats.set_total_us(total.us());
+  pb::Manifest manifest;
+  manifest.set_program_version(BPFCKPT_VERSION);
+  keep_options(options.policy, options.after, *manifest.mutable_options());
+  *manifest.mutable_stats() = stats;
+  TRY(writer.finish(model, manifest));
+  TRY(options.at_stage("post-dump"));
+  if (options.after == After::Kill) tree.kill();
+  if (options.after == After::LeaveStopped) TRY(tree.leave_stopped());
+  stats.set_total_us(total.us());
+  return stats;
+}
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// `dump` as a table of contents: what is done before, inside of, and after the frozen window.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "images/manifest.pb.h"
+#include "kinds/policy.h"
+#include "model/model.h"
+
+namespace bpfckpt::dump {
+
+enum class After { Kill, LeaveRunning, LeaveStopped };
+
+struct Options {
+  pid_t root = 0;
+  std::string images_dir;
+  DumpPolicy policy;
+  std::chrono::milliseconds timeout{10'000};
+  After after = After::Kill;
+  // Called at "pre-dump" and "post-dump" and so on; an error ends the dump.
+  std::function<Result<void>(const char* stage)> at_stage;
+};
+
+// Leaves a complete checkpoint in the directory, or an error, no manifest, and a tree that runs on.
+Result<pb::Stats> dump(const Options& options);
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process writes its own pages: one copy, from its memory to the page cache, and nothing is mapped, piped
+// or borrowed. The image's descriptor is given to it for that (SCM_RIGHTS), and taken away again. From
+// outside it takes two copies.
+#include "dump/page_writer.h"
+
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace bpfckpt::dump {
+namespace {
+
+constexpr std::size_t kPartsPerCall =
+    512;  // of IOV_MAX's 1024: the slot's data area holds several such calls
+constexpr std::uint64_t kBytesPerCall = 256 << 20;  // a call is not interrupted in the middle by us
+constexpr std::size_t kOutsideBuffer = 256 << 10;   // stays in the second-level cache
+
+// Walks over runs in pieces of what one pwritev(2) can do.
+class Pieces {
+ public:
+  explicit Pieces(const std::vector<pb::PageRun>& runs) : runs_(runs) {}
+
+  struct Piece {
+    std::vector<iovec> parts;
+    std::uint64_t index = 0;  // page in the image
+    std::uint64_t bytes = 0;
+  };
+
+  bool empty() const { return at_ == runs_.size(); }
+  Piece next() {
+    Piece piece;
+    while (at_ < runs_.size() && piece.parts.size() < kPartsPerCall && piece.bytes < kBytesPerCall) {
+      const pb::PageRun& run = runs_[at_];
+      std::uint64_t index = run.index() + done_;
+      if (piece.parts.empty())
+        piece.index = index;
+      else if (piece.index + piece.bytes / kPageBytes != index)
+        break;
+      std::uint64_t count =
+          std::min<std::uint64_t>(run.count() - done_, (kBytesPerCall - piece.bytes) / kPageBytes);
+      piece.parts.push_back({reinterpret_cast<void*>(run.start() + done_ * kPageBytes), count * kPageBytes});
+      piece.bytes += count * kPageBytes;
+      done_ += count;
+      if (done_ == run.count()) {
+        at_++;
+        done_ = 0;
+      }
+    }
+    return piece;
+  }
+
+ private:
+  const std::vector<pb::PageRun>& runs_;
+  std::size_t at_ = 0;
+  std::uint64_t done_ = 0;  // pages of runs_[at_]
+};
+
+Result<void> write_from_outside(const PageJob& job, int image_fd) {
+  std::vector<char> buffer(kOutsideBuffer);
+  for (const pb::PageRun& run : job.runs) {
+    std::uint64_t total = run.count() * kPageBytes;
+    for (std::uint64_t done = 0; done < total;) {
+      std::size_t len = std::min<std::size_t>(buffer.size(), total - done);
+      iovec ours{buffer.data(), len}, theirs{reinterpret_cast<void*>(run.start() + done), len};
+      ssize_t got = ::process_vm_readv(job.pid, &ours, 1, &theirs, 1, 0);
+      if (got <= 0)
+        return fail(
+            Error::system(fmt::format("pid {}: process_vm_readv at {:#x}", job.pid, run.start() + done),
+                          got < 0 ? errno : EFAULT));
+      for (ssize_t written = 0; written < got;) {
+        ssize_t n = ::pwrite(image_fd, buffer.data() + written, static_cast<std::size_t>(got - written),
+                             static_cast<off_t>(run.index() * kPageBytes + done) + written);
+        if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
+        written += n;
+      }
+      done += static_cast<std::uint64_t>(got);
+    }
+  }
+  return {};
+}
+
+// One process's work, in batches.
+struct Writer {
+  explicit Writer(PageJob& j, int theirs) : job(j), fd(theirs), batch(j.parasite->batch()), pieces(j.runs) {}
+
+  Result<void> submit() {
+    batch.clear();
+    while (!pieces.empty() && batch.room_for(1, kPartsPerCall * sizeof(iovec))) {
+      Pieces::Piece piece = pieces.next();
+      auto vec = batch.put(std::as_bytes(std::span(piece.parts)));
+      batch.expect(batch.call(SYS_pwritev, fd, *vec, piece.parts.size(), piece.index * kPageBytes, 0),
+                   static_cast<std::int64_t>(piece.bytes));
+    }
+    return batch.submit();
+  }
+
+  PageJob& job;
+  int fd;
+  target::Batch batch;
+  Pieces pieces;
+};
+
+}  // namespace
+
+Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
+  std::vector<Writer> writers;
+  std::vector<PageJob*> outside;
+  for (PageJob& job : jobs) {
+    if (job.runs.empty()) continue;
+    if (job.parasite == nullptr) {
+      outside.push_back(&job);
+      continue;
+    }
+    auto received = job.parasite->receive_fd(image_fd);
+    if (!received) {
+      log::debug("pid {}: pages are read from outside: {}", job.pid, received.error().message());
+      outside.push_back(&job);
+      continue;
+    }
+    writers.emplace_back(job, *received);
+  }
+  for (Writer& writer : writers) TRY(writer.submit(), "pid {}", writer.job.pid);
+  for (PageJob* job : outside) TRY(write_from_outside(*job, image_fd));
+  std::vector<Writer*> busy;
+  for (Writer& writer : writers) busy.push_back(&writer);
+  while (!busy.empty()) {
+    std::vector<Writer*> still;
+    for (Writer* writer : busy) {
+      target::TaskWatch watch = writer->job.parasite->watch();
+      TRY(writer->batch.wait(watch), "pid {}: pages", writer->job.pid);
+      if (writer->pieces.empty()) {
+        writer->batch.clear();
+        TRY(writer->job.parasite->drop_fd(writer->fd), "pid {}", writer->job.pid);
+        continue;
+      }
+      TRY(writer->submit(), "pid {}", writer->job.pid);
+      still.push_back(writer);
+    }
+    busy = std::move(still);
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/taken_tree.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace bpfckpt::dump {
+namespace {
+
+std::string siginfo_bytes(const siginfo_t& info) {
+  return {reinterpret_cast<const char*>(&info), sizeof info};
+}
+
+std::optional<target::RestartCall> restart_of(const pb::Thread& thread) {
+  if (!thread.has_restart()) return std::nullopt;
+  target::RestartCall call;
+  call.call = thread.restart().call();
+  if (thread.restart().remaining_ns() >= 0) call.remaining_ns = thread.restart().remaining_ns();
+  return call;
+}
+
+target::RemoteRange vdso_of(const pb::AddressSpace& mm) {
+  for (const pb::Vma& vma : mm.vmas())
+    if (vma.kind() == pb::SPECIAL && vma.name() == "[vdso]")
+      return {target::RemoteAddress(vma.start()), target::RemoteAddress(vma.end())};
+  return {};
+}
+
+}  // namespace
+
+Result<TakenTree> TakenTree::freeze(target::Waiter& waiter, target::RobustList& robust, Collector& collector,
+                                    pid_t root, std::chrono::milliseconds timeout) {
+  std::vector<pid_t> processes;
+  auto read = [&]() -> Result<std::vector<target::TreeMember>> {
+    TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.tree(root));
+    std::vector<target::TreeMember> members;
+    processes.clear();
+    for (const TaskSummary& task : tasks) {
+      if (task.tid == task.tgid) processes.push_back(static_cast<pid_t>(task.tgid));
+      target::TreeMember member;
+      member.tid = static_cast<pid_t>(task.tid);
+      member.tgid = static_cast<pid_t>(task.tgid);
+      member.real_parent = static_cast<pid_t>(task.real_parent);
+      member.tracer = static_cast<pid_t>(task.tracer);
+      member.gone = task.zombie() || task.exiting();
+      member.uninterruptible = task.uninterruptible();
+      members.push_back(member);
+    }
+    return members;
+  };
+  target::FreezeOptions options;
+  options.timeout = timeout;
+  TRY_ASSIGN(target::FrozenTree frozen, target::freeze(waiter, read, options), "freezing");
+  TakenTree tree(robust, std::move(frozen));
+  tree.processes_ = std::move(processes);
+  return tree;
+}
+
+Result<void> TakenTree::read_threads(Model& model) {
+  for (pb::Process& process : *model.tasks.mutable_processes()) {
+    if (process.state() == pb::ZOMBIE) continue;
+    for (pb::Thread& thread : *process.mutable_threads()) {
+      pid_t tid = static_cast<pid_t>(thread.tid());
+      target::SeizedTask* task = frozen_.find(tid);
+      if (task == nullptr) continue;  // a leader that exited before its threads; diagnose names it
+      bool leader = thread.tid() == process.pid();
+      TRY_ASSIGN(target::ThreadState state, task->state(leader), "pid {}: thread {}", process.pid(), tid);
+      target::Registers registers = target::recorded_registers(state);
+      thread.set_registers(&registers, sizeof registers);
+      thread.set_xstate(state.xstate.data(), state.xstate.size());
+      thread.set_blocked(state.sigmask);
+      thread.set_at_restart(state.at_restart);
+      for (const siginfo_t& info : state.pending) thread.add_pending(siginfo_bytes(info));
+      if (leader) {
+        for (const siginfo_t& info : state.shared_pending) process.add_pending(siginfo_bytes(info));
+        if (int signal = task->group_stop_signal(); signal != 0) {
+          process.set_state(pb::STOPPED);
+          process.set_stop_signal(static_cast<std::uint32_t>(signal));
+        }
+      }
+      if (state.rseq.address != 0) {
+        pb::Rseq& rseq = *thread.mutable_rseq();
+        rseq.set_address(state.rseq.address);
+        rseq.set_len(state.rseq.len_bytes);
+        rseq.set_signature(state.rseq.signature);
+        rseq.set_flags(state.rseq.flags);
+      } else {
+        thread.clear_rseq();
+      }
+      states_.insert_or_assign(tid, std::move(state));
+    }
+  }
+  return {};
+}
+
+Result<void> TakenTree::inject(const Model& model) {
+  ModelIndex index(model);
+  std::set<std::uint32_t> taken;  // one parasite an address space
+  for (const pb::Process& process : model.tasks.processes()) {
+    pid_t pid = static_cast<pid_t>(process.pid());
+    const pb::AddressSpace* mm = index.address_space(process.mm_id());
+    target::SeizedTask* task = frozen_.find(pid);
+    auto state = states_.find(pid);
+    if (mm == nullptr || task == nullptr || state == states_.end()) continue;
+    const pb::Thread& thread = process.threads(0);
+    target::Injection injection;
+    injection.pid = pid;
+    injection.vdso = vdso_of(*mm);
+    if (thread.sigaltstack().size() != 0)
+      injection.altstack = {target::RemoteAddress(thread.sigaltstack().sp()),
+                            target::RemoteAddress(thread.sigaltstack().sp() + thread.sigaltstack().size())};
+    injection.seccomp = thread.seccomp_mode() != 0;
+    injection.restart = restart_of(thread);
+    injection.gate_in_place = !taken.insert(process.mm_id()).second;
+    auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
+    if (parasite)
+      parasites_.emplace(pid, std::move(*parasite));
+    else
+      log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
+  }
+  for (auto it = parasites_.begin(); it != parasites_.end();) {
+    if (auto placed = it->second.place(); !placed) {
+      log::warn("pid {}: read from outside: {}", it->first, placed.error().message());
+      it = parasites_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  return {};
+}
+
+target::InjectedParasite* TakenTree::parasite(std::uint32_t pid) {
+  auto it = parasites_.find(static_cast<pid_t>(pid));
+  return it == parasites_.end() ? nullptr : &it->second;
+}
+
+Result<void> TakenTree::cure() {
+  for (auto& [pid, parasite] : parasites_) TRY(parasite.begin_cure(), "pid {}", pid);
+  for (auto& [pid, parasite] : parasites_) TRY(parasite.cure(), "pid {}", pid);
+  parasites_.clear();
+  return {};
+}
+
+void TakenTree::kill() {
+  frozen_.kill();
+}
+
+Result<void> TakenTree::leave_stopped() {
+  for (pid_t pid : processes_)
+    if (::kill(pid, SIGSTOP) != 0 && errno != ESRCH)
+      return fail(Error::system(fmt::format("SIGSTOP to pid {}", pid)));
+  frozen_.release();
+  return {};
+}
+
+}  // namespace bpfckpt::dump

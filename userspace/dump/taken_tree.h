@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A frozen tree with a parasite in every process that can take one.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "collect/collector.h"
+#include "model/model.h"
+#include "target/freeze.h"
+#include "target/injected_parasite.h"
+
+namespace bpfckpt::dump {
+
+class TakenTree {
+ public:
+  // Freezes. The tree goes on, whole, when the object goes.
+  static Result<TakenTree> freeze(target::Waiter& waiter, target::RobustList& robust, Collector& collector,
+                                  pid_t root, std::chrono::milliseconds timeout);
+
+  // Processes, parents first, zombies among them.
+  const std::vector<pid_t>& processes() const { return processes_; }
+
+  // What ptrace shows of every thread goes into the model.
+  Result<void> read_threads(Model& model);
+
+  // Parasites into all living processes at the same time. A process that cannot take one is noted and left
+  // without.
+  Result<void> inject(const Model& model);
+  // Null: the process has none.
+  target::InjectedParasite* parasite(std::uint32_t pid);
+  // Takes them out again: every thread is as it was, stopped.
+  Result<void> cure();
+
+  // Lets all go on.
+  void release() { frozen_.release(); }
+  // SIGKILL to all; returns when they are gone. Precondition: cured.
+  void kill();
+  // Leaves all in a group-stop (SIGSTOP), without a tracer.
+  Result<void> leave_stopped();
+
+ private:
+  TakenTree(target::RobustList& robust, target::FrozenTree frozen)
+      : robust_(&robust), frozen_(std::move(frozen)) {}
+
+  target::RobustList* robust_;
+  target::FrozenTree frozen_;
+  std::vector<pid_t> processes_;
+  std::map<pid_t, target::ThreadState> states_;  // by tid
+  // After frozen_: parasites are cured before their tasks are let go.
+  std::map<pid_t, target::InjectedParasite> parasites_;
+};
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/checks.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "kinds/names.h"
+
+namespace bpfckpt::restore {
+namespace {
+
+// A zombie holds its number, too; so does the group of a dead leader while a member lives.
+bool taken(std::uint32_t number) {
+  auto pid = static_cast<pid_t>(number);
+  return ::kill(pid, 0) == 0 || errno == EPERM || ::kill(-pid, 0) == 0 || errno == EPERM;
+}
+
+std::string join(const std::vector<std::string>& words, const char* between) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : between) + word;
+  return line;
+}
+
+struct Expected {
+  std::uint32_t mode = 0;
+  std::uint32_t rdev = 0;
+  const std::uint64_t* size = nullptr;  // null: any
+  bool permissions = false;
+};
+
+// Empty: all is as it was; else what is not.
+std::string compare(const std::string& path, const Expected& expected) {
+  struct stat st;
+  bool link = S_ISLNK(expected.mode);
+  if ((link ? ::lstat(path.c_str(), &st) : ::stat(path.c_str(), &st)) != 0) return std::strerror(errno);
+  if ((st.st_mode & S_IFMT) != (expected.mode & S_IFMT)) return "is of another type";
+  if ((S_ISCHR(expected.mode) || S_ISBLK(expected.mode)) && st.st_rdev != expected.rdev)
+    return "is another device";
+  if (expected.size != nullptr && S_ISREG(expected.mode) &&
+      static_cast<std::uint64_t>(st.st_size) != *expected.size)
+    return fmt::format("has {} bytes, had {}", st.st_size, *expected.size);
+  if (expected.permissions && (st.st_mode & 07777) != (expected.mode & 07777))
+    return fmt::format("has mode {:o}, had {:o}", st.st_mode & 07777, expected.mode & 07777);
+  return "";
+}
+
+// Is it found by its name, and must then be what it was?
+bool found_by_name(const pb::File& file) {
+  const std::string& path = file.path().path();
+  if (path.empty() || path.front() != '/' || file.path().deleted()) return false;
+  if (file.kind() == "pipe" || file.kind() == "chardev") return true;
+  return file.kind() == "regular" &&
+         file.object_id() == 0;  // with an object, its bytes travel with the checkpoint
+}
+
+}  // namespace
+
+Result<void> check_pids_free(const Model& model) {
+  std::set<std::uint32_t> numbers;
+  for (const pb::Process& process : model.tasks.processes()) {
+    numbers.insert(process.pid());
+    for (const pb::Thread& thread : process.threads()) numbers.insert(thread.tid());
+  }
+  std::vector<std::string> in_use;
+  for (std::uint32_t number : numbers)
+    if (taken(number)) in_use.push_back(std::to_string(number));
+  if (in_use.empty()) return {};
+  return fail(Error::conflict(fmt::format("these pids are taken: {}", join(in_use, ", "))));
+}
+
+Result<void> check_files(const Model& model, bool permissions, const std::vector<std::uint32_t>& except) {
+  std::map<std::string, std::string> wrong;
+  for (const pb::File& file : model.files.files()) {
+    if (!found_by_name(file) || std::ranges::find(except, file.id()) != except.end()) continue;
+    std::uint64_t size = file.inode().size();
+    std::string what =
+        compare(file.path().path(), {file.inode().mode(), file.inode().rdev(), &size, permissions});
+    if (!what.empty()) wrong.emplace(file.path().path(), what);
+  }
+  for (const pb::FsContext& fs : model.tasks.fs_contexts())
+    for (const pb::Path* place : {&fs.cwd(), &fs.root()}) {
+      if (place->path().empty() || place->deleted()) continue;
+      std::string what = compare(place->path(), {S_IFDIR, 0, nullptr, false});
+      if (!what.empty()) wrong.emplace(place->path(), what);
+    }
+  if (wrong.empty()) return {};
+  std::vector<std::string> lines;
+  for (auto& [path, what] : wrong) lines.push_back(fmt::format("{}: {}", path, what));
+  return fail(Error::conflict(join(lines, "\n")));
+}
+
+}  // namespace bpfckpt::restore

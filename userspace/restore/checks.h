@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must be so before anything is made: free pids, files that are what they were. Everything that is not
+// is named at once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/model.h"
+
+namespace bpfckpt::restore {
+
+// Error::Conflict lists every pid and tid of the tree that somebody has.
+Result<void> check_pids_free(const Model& model);
+
+// Error::Conflict lists every file that is missing, is of another type or size, or has other permissions
+// (unless `permissions` is false) than at dump. Files whose id is in `except` are given by the caller.
+Result<void> check_files(const Model& model, bool permissions, const std::vector<std::uint32_t>& except);
+
+}  // namespace bpfckpt::restore

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/environment.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+namespace bpfckpt::restore {
+
+bool HostEnvironment::path_exists(const std::string& path) const {
+  struct stat st;
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+int HostEnvironment::descriptor_limit() const {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+}
+
+int HostEnvironment::caller_terminal() const {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::isatty(fd)) return fd;
+  return -1;
+}
+
+bool HostEnvironment::timer_ids_restorable() const {
+  constexpr int kPrTimerCreateRestoreIds = 77, kGet = 2;  // include/uapi/linux/prctl.h, since 6.16
+  return ::prctl(kPrTimerCreateRestoreIds, kGet, 0, 0, 0) >= 0;
+}
+
+int HostEnvironment::oom_score_adj() const {
+  std::unique_ptr<FILE, int (*)(FILE*)> file(::fopen("/proc/self/oom_score_adj", "re"), ::fclose);
+  int value = 0;
+  if (file == nullptr || ::fscanf(file.get(), "%d", &value) != 1) return 0;
+  return value;
+}
+
+int HostEnvironment::last_capability() const {
+  int last = 0;
+  while (last < 63 && ::prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
+  return last;
+}
+
+}  // namespace bpfckpt::restore

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "plan/builder.h"
+
+namespace bpfckpt::restore {
+
+// This machine, as bpfckpt finds it.
+class HostEnvironment : public Environment {
+ public:
+  explicit HostEnvironment(std::vector<SpecialMapping> special) : special_(std::move(special)) {}
+
+  bool path_exists(const std::string& path) const override;
+  std::vector<SpecialMapping> special_mappings() const override { return special_; }
+  int descriptor_limit() const override;
+  int caller_terminal() const override;
+  bool timer_ids_restorable() const override;
+  int oom_score_adj() const override;
+  int last_capability() const override;
+
+ private:
+  std::vector<SpecialMapping> special_;
+};
+
+}  // namespace bpfckpt::restore
