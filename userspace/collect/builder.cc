@@ -44,9 +44,9 @@ Result<Model> Builder::build() {
 }
 
 std::int64_t Builder::remaining_ns(clockid_t clock, std::uint64_t expires_ns) const {
-  const std::int64_t now_ns = records_.clock_ns(clock);
-  if (now_ns == 0) return -1;
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(expires_ns) - now_ns);
+  const auto now_ns = records_.clock_ns(clock);
+  if (!now_ns) return -1;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(expires_ns) - *now_ns);
 }
 
 }  // namespace collect

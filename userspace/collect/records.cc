@@ -49,10 +49,10 @@ void Records::add_clock(clockid_t clock) {
     clocks_.push_back({clock, now.tv_sec * 1'000'000'000LL + now.tv_nsec});
 }
 
-std::int64_t Records::clock_ns(clockid_t clock) const {
+std::optional<std::int64_t> Records::clock_ns(clockid_t clock) const {
   for (const ClockSample& sample : clocks_)
     if (sample.clock == clock) return sample.now_ns;
-  return 0;
+  return std::nullopt;
 }
 
 std::string_view path_string(const file_record& record) {

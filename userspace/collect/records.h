@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,8 +54,8 @@ class Records {
     std::int64_t now_ns;
   };
   void add_clock(clockid_t clock);
-  // 0 where the clock was not sampled or not to be had.
-  std::int64_t clock_ns(clockid_t clock) const;
+  // Nothing where the clock was not sampled or not to be had. CPU time that is counted in ticks may well be 0.
+  std::optional<std::int64_t> clock_ns(clockid_t clock) const;
 
   // Where a mapping's file is a backing one (overlayfs), the path and inode that the process sees.
   struct VisibleFile {
