@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/check.h"
+
+#include <sys/utsname.h>
+
+#include <vector>
+
+#include "cmd/report.h"
+#include "kernel/features.h"
+
+namespace bpfckpt {
+namespace {
+
+struct Row {
+  const kernel::Feature* feature;
+  kernel::Presence presence;
+};
+
+Result<std::vector<const kernel::Feature*>> wanted(const CheckOptions& options) {
+  std::vector<const kernel::Feature*> rows;
+  for (const auto& name : options.features) {
+    const auto* feature = kernel::find_feature(name);
+    if (feature == nullptr) {
+      std::string known;
+      for (const auto& row : kernel::features()) known += ' ' + std::string(row.name);
+      return fail(Error::usage(fmt::format("no feature {}; there are:{}", name, known)));
+    }
+    rows.push_back(feature);
+  }
+  if (rows.empty())
+    for (const auto& row : kernel::features()) rows.push_back(&row);
+  return rows;
+}
+
+void print_text(const std::vector<Row>& rows, bool good, std::ostream& out) {
+  for (const auto& [feature, presence] : rows) {
+    out << fmt::format("{:3}  {:17} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
+    if (presence.there) continue;
+    if (!presence.detail.empty()) out << fmt::format("{:23}{}\n", "", presence.detail);
+    out << fmt::format("{:23}lost: {}\n", "", feature->lost);
+    if (!feature->required()) out << fmt::format("{:23}instead: {}\n", "", feature->fallback);
+  }
+  if (good) out << "Looks good.\n";
+}
+
+void print_json(const std::vector<Row>& rows, bool good, std::ostream& out) {
+  utsname name{};
+  ::uname(&name);
+  out << fmt::format(R"({{"kernel":{},"good":{},"features":[)", json_quote(name.release), good);
+  const char* separator = "";
+  for (const auto& [feature, presence] : rows) {
+    out << fmt::format(
+        R"({}{{"name":{},"there":{},"required":{},"detail":{},"purpose":{},"lost":{},"fallback":{}}})",
+        separator, json_quote(feature->name), presence.there, feature->required(),
+        json_quote(presence.detail), json_quote(feature->purpose), json_quote(feature->lost),
+        json_quote(feature->fallback));
+    separator = ",";
+  }
+  out << "]}\n";
+}
+
+}  // namespace
+
+Result<int> run_check(const CheckOptions& options, std::ostream& out) {
+  TRY_ASSIGN(auto features, wanted(options));
+  bool good = true;
+  std::vector<Row> rows;
+  for (const auto* feature : features) {
+    rows.push_back({feature, feature->probe()});
+    // Who asks for a feature by name wants that feature, not what stands in for it.
+    bool matters = feature->required() || !options.features.empty();
+    good = good && (rows.back().presence.there || !matters);
+  }
+  (options.common.json ? print_json : print_text)(rows, good, out);
+  return good ? 0 : 1;
+}
+
+}  // namespace bpfckpt
