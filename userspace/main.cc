@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cmd/check.h"
+#include "cmd/clean.h"
 #include "cmd/cli.h"
 #include "cmd/dump.h"
 #include "cmd/report.h"
@@ -24,6 +25,7 @@ struct Run {
   Result<int> operator()(const DumpOptions& options) const { return run_dump(options, std::cout); }
   Result<int> operator()(const RestoreOptions& options) const { return run_restore(options, std::cout); }
   Result<int> operator()(const CheckOptions& check) const { return run_check(check, std::cout); }
+  Result<int> operator()(const CleanOptions& clean) const { return run_clean(clean, std::cout); }
   template <class Options>
   Result<int> operator()(const Options&) const {
     return fail(Error::usage("not yet"));

@@ -121,6 +121,13 @@ TEST_CASE("restore: what it makes of its words") {
   CHECK_FALSE(parsed<RestoreOptions>({"restore"}).detached);
 }
 
+TEST_CASE("clean looks into an images directory only if one is named") {
+  CHECK_FALSE(parsed<CleanOptions>({"clean"}).images);
+  auto clean = parsed<CleanOptions>({"clean", "-D", "/i"});
+  CHECK(clean.images);
+  CHECK(clean.common.images_dir == "/i");
+}
+
 TEST_CASE("sizes") {
   auto limit = [](const std::string& size) {
     return parsed<DumpOptions>({"dump", "-t1", "--ghost-limit", size}).policy.ghost_limit_bytes;

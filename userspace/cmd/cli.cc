@@ -33,7 +33,7 @@ struct Settings {
   bool help = false, version = false, json = false;
   Words action;
   std::uint32_t tree = 0, pid = 0;
-  std::string images_dir = ".", work_dir, log_file, output;
+  std::string images_dir, work_dir, log_file, output;
   int verbosity = 2;
   bool restore_detached = false, restore_sibling = false, leave_running = false, leave_stopped = false;
   std::string pidfile;
@@ -361,8 +361,8 @@ Result<void> check_external(const Words& external) {
 
 CommonOptions common_options(const Settings& s, ActionSet action) {
   CommonOptions common;
-  common.images_dir = s.images_dir;
-  common.work_dir = s.work_dir.empty() ? s.images_dir : s.work_dir;
+  if (!s.images_dir.empty()) common.images_dir = s.images_dir;
+  common.work_dir = s.work_dir.empty() ? common.images_dir : s.work_dir;
   common.log_file = !s.log_file.empty() || action == kCore ? s.log_file : s.output;
   if (!common.log_file.empty() && !common.log_file.starts_with('/'))
     common.log_file = common.work_dir + '/' + common.log_file;
@@ -474,7 +474,7 @@ Result<Command> options_of(ActionSet action, const Settings& s) {
     case kCheck:
       return CheckOptions{common_options(s, kCheck), s.feature};
     case kClean:
-      return CleanOptions{common_options(s, kClean)};
+      return CleanOptions{common_options(s, kClean), !s.images_dir.empty()};
     default:
       return fail(Error::usage("not yet"));
   }

@@ -94,6 +94,7 @@ struct CheckOptions {
 
 struct CleanOptions {
   CommonOptions common;
+  bool images = false;  // -D was given: what is unfinished in common.images_dir goes too
 };
 
 }  // namespace bpfckpt
