@@ -68,6 +68,10 @@ Result<int> empty_directory(int directory, int depth) {
     if (errno != EISDIR && errno != EPERM) return fail(Error::system(name));
     if (depth == 0) return fail(Error::conflict(fmt::format("{}: a directory that is not ours", name)));
     Fd inner(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // The kernel puts iterators of its own into every new bpffs (progs.debug, maps.debug:
+    // CONFIG_BPF_PRELOAD), and lets nobody remove names with dots (kernel/bpf/inode.c:bpf_lookup()). They go
+    // with the mount.
+    if (!inner && errno == ENOTDIR) continue;
     if (!inner) return fail(Error::system(name));
     TRY_ASSIGN(const int count, empty_directory(inner.get(), depth - 1), "{}", name);
     removed += count;
