@@ -34,8 +34,8 @@ class PageStore {
   // not change: any number of threads may use it.
   static Result<PageStore> open(const ImageReader& reader);
 
-  // The spans of that address space inside of [start, end), by address, cut to it; neighbours in memory and
-  // image are one span. Both are page-aligned.
+  // The spans of that address space inside of [start, end), by address, cut to it (the bounds need not be
+  // those of pages); neighbours in memory and image are one span.
   std::vector<PageSpan> spans(const pb::AddressSpace& mm, std::uint64_t start, std::uint64_t end) const;
   // Fills `out` with the bytes from `address` on; what was not taken reads as zeros.
   Result<void> read(const pb::AddressSpace& mm, std::uint64_t address, std::span<std::byte> out) const;

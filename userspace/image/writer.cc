@@ -10,6 +10,7 @@
 
 #include "image/checksum.h"
 #include "image/file_io.h"
+#include "image/host.h"
 #include "image/manifest_file.h"
 #include "image/references.h"
 
@@ -23,15 +24,6 @@ Result<void> write_message(const google::protobuf::Message& message, const Tempo
     return fail(Error::unsupported(fmt::format("{} grows too large", file.name())));
   TRY(write_fully(file.fd(), bytes, 0), "{}", file.name());
   return {};
-}
-
-// Identifies one boot of one machine; nothing depends on it, so what cannot be read stays empty.
-std::string boot_id() {
-  constexpr std::size_t kUuidChars = 36;
-  Fd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  std::string id(kUuidChars, '\0');
-  if (!fd || read(fd.get(), id.data(), id.size()) != static_cast<ssize_t>(id.size())) return {};
-  return id;
 }
 
 }  // namespace
