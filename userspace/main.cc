@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -12,9 +14,16 @@
 #include "cmd/dump.h"
 #include "cmd/report.h"
 #include "cmd/restore.h"
+#include "cmd/text.h"
 
 namespace bpfckpt {
 namespace {
+
+// What was printed must have got there: a full disk behind standard output is a failure.
+Result<int> printed(Result<int> status) {
+  if (status && !std::cout.flush()) return fail(Error::system("standard output"));
+  return status;
+}
 
 // The actions, each run by the struct it takes. An action that is not built yet says so.
 struct Run {
@@ -26,6 +35,14 @@ struct Run {
   Result<int> operator()(const RestoreOptions& options) const { return run_restore(options, std::cout); }
   Result<int> operator()(const CheckOptions& check) const { return run_check(check, std::cout); }
   Result<int> operator()(const CleanOptions& clean) const { return run_clean(clean, std::cout); }
+  Result<int> operator()(ShowOptions options) const {
+    options.width = terminal_width(STDOUT_FILENO);
+    return printed(run_show(options, std::cout));
+  }
+  Result<int> operator()(const VerifyOptions& options) const {
+    return printed(run_verify(options, std::cout));
+  }
+  Result<int> operator()(const CoreOptions& options) const { return printed(run_core(options, std::cout)); }
   template <class Options>
   Result<int> operator()(const Options&) const {
     return fail(Error::usage("not yet"));
@@ -49,6 +66,16 @@ constexpr const char* name_of(const CheckOptions&) {
 }
 constexpr const char* name_of(const CleanOptions&) {
   return "clean";
+}
+
+constexpr const char* name_of(const ShowOptions&) {
+  return "show";
+}
+constexpr const char* name_of(const VerifyOptions&) {
+  return "verify";
+}
+constexpr const char* name_of(const CoreOptions&) {
+  return "core";
 }
 
 Result<int> run(const cli::Command& command) {

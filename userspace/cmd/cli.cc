@@ -475,6 +475,12 @@ Result<Command> options_of(ActionSet action, const Settings& s) {
       return CheckOptions{common_options(s, kCheck), s.feature};
     case kClean:
       return CleanOptions{common_options(s, kClean), !s.images_dir.empty()};
+    case kShow:
+      return ShowOptions{.common = common_options(s, kShow), .pid = s.pid};
+    case kVerify:
+      return VerifyOptions{common_options(s, kVerify)};
+    case kCore:
+      return CoreOptions{.common = common_options(s, kCore), .pid = s.pid, .output_path = s.output};
     default:
       return fail(Error::usage("not yet"));
   }

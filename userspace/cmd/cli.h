@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cmd/core.h"
 #include "cmd/options.h"
+#include "cmd/show.h"
+#include "cmd/verify.h"
 
 namespace bpfckpt::cli {
 
@@ -17,7 +20,8 @@ struct Print {
   std::string text;
 };
 
-using Command = std::variant<Print, DumpOptions, RestoreOptions, DiagnoseOptions, CheckOptions, CleanOptions>;
+using Command = std::variant<Print, DumpOptions, RestoreOptions, DiagnoseOptions, CheckOptions, CleanOptions,
+                             ShowOptions, VerifyOptions, CoreOptions>;
 
 // Reads `words` (argv without its first) after the lines of the configuration files `default_configs` (those
 // that do not exist are passed over) and of those that --config names. Later words win over earlier ones, the
