@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A process whose leading thread has ended while another goes on: the leader stays behind as a zombie.
+// Not supported yet, and so refused by name; the process goes on.
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -26,5 +27,5 @@ void cr::test() {
 
 cr::Options cr::options() {
   // The thread polls on its own stack.
-  return {.ignore = {"*/memory"}};
+  return {.ignore = {"*/memory"}, .refused = "leader"};
 }

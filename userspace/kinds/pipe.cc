@@ -109,8 +109,11 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   // through which we go is an end of either sort only for a FIFO.
   std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
   bool path_only = (flags & O_PATH) != 0;
-  OpId fd = plan.reopen(made, path_only ? flags : flags | O_NONBLOCK, "file");
-  if (!path_only && !(flags & O_NONBLOCK))
+  // Packet mode can be set on a pipe but not asked for at open(2), which takes O_DIRECT for direct I/O.
+  std::uint32_t at_open =
+      path_only ? flags : (flags & ~static_cast<std::uint32_t>(O_DIRECT)) | O_NONBLOCK;
+  OpId fd = plan.reopen(made, at_open, "file");
+  if (at_open != flags)
     plan.call(kSelf, SYS_fcntl, {Operand::result(fd), F_SETFL, flags}, "flags of file");
   plan.set_file(file.id(), Operand::result(fd));
   return {};

@@ -35,6 +35,12 @@ bool is_private(const pb::Vma& vma) {
   return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
 }
 
+// The memory of a private mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays
+// so when it is made read-only again.
+bool was_writable(const pb::Vma& vma) {
+  return (vma.flags() & vm::kAccount) != 0 && (vma.flags() & vm::kWrite) == 0;
+}
+
 int protection(const pb::Vma& vma) {
   int prot = 0;
   if (vma.flags() & vm::kRead) prot |= PROT_READ;
@@ -222,7 +228,7 @@ class MemoryPlanner {
       if (vma.kind() == pb::SPECIAL) continue;
       TRY_ASSIGN(Operand fd, file_of(vma));
       int prot = protection(vma);
-      if (is_private(vma) && has_pages(vma)) prot |= PROT_READ | PROT_WRITE;
+      if (is_private(vma) && (has_pages(vma) || was_writable(vma))) prot |= PROT_READ | PROT_WRITE;
       std::uint64_t hugetlb = vma.flags() & vm::kHugeTlb ? MAP_HUGETLB : 0;
       if (vma.file_id() != 0) hugetlb = 0;
       for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
@@ -389,7 +395,8 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
     bool filled = is_private(vma) && it != mm->pages().end() && it->start() < vma.end();
     // A late child's mapping has its parent's protection; saying it again costs nothing where it is right.
     int prot = protection(vma);
-    if ((filled && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
+    bool opened = is_private(vma) && (filled || was_writable(vma));
+    if ((opened && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
         planning.late.contains(process.pid()))
       plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
     for (const Advice& advice : kAdvices)

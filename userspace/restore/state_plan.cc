@@ -7,6 +7,7 @@
 #include <linux/prctl.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -127,6 +128,10 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
   } attr{48, s.policy(), s.reset_on_fork() ? 1u : 0u, s.nice(), s.rt_priority(),
          s.deadline_runtime_ns(), s.deadline_deadline_ns(), s.deadline_period_ns()};
   static_assert(sizeof attr == 48);
+  // The nice value of other policies is not used but kept; sched_setattr() takes it for SCHED_OTHER and SCHED_BATCH
+  // only (kernel/sched/syscalls.c:__setscheduler_params()).
+  if (s.policy() != SCHED_OTHER && s.policy() != SCHED_BATCH)
+    plan.call(tid, SYS_setpriority, {PRIO_PROCESS, 0, s.nice()}, "nice");
   plan.call(tid, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "scheduling");
   if (!s.affinity().empty())
     plan.call(tid, SYS_sched_setaffinity,

@@ -160,7 +160,8 @@ Result<void> plan_tree(Planning& planning) {
     return fail(Error::unsupported(fmt::format(
         "pid {}: its session leader {} is outside of the tree (--shell-job takes it)", root.pid(), root.sid())));
   planning.plan.phase("processes", true);
-  return TreePlanner(planning).grow(root, root.sid());
+  // A root that leads its session was born in another one, which is not known and which nobody else is in.
+  return TreePlanner(planning).grow(root, root.sid() == root.pid() ? 0 : root.sid());
 }
 
 Result<void> plan_late_child(Planning& planning, const pb::Process& child) {

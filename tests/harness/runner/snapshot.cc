@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <sstream>
@@ -234,10 +235,18 @@ class Taker {
       for (std::string line; std::getline(info, line);) {
         const std::size_t colon = line.find(':');
         if (colon == std::string::npos || line.starts_with("ino:")) continue;
-        fact(fmt::format("{}/{}", key, line.substr(0, colon)), line.substr(colon + 1));
+        std::string value = line.substr(colon + 1);
+        if (is_nameless(link) && line.starts_with("flags:")) value = without_large_file(value);
+        fact(fmt::format("{}/{}", key, line.substr(0, colon)), value);
       }
       fact(key + "/description", description(pid, fd, object));
     }
+  }
+
+  // On 64-bit kernels every open(2) sets O_LARGEFILE, pipe2(2) does not, and it means nothing.
+  static std::string without_large_file(const std::string& octal) {
+    constexpr unsigned long kLargeFile = 0100000;
+    return fmt::format("{:o}", std::strtoul(octal.c_str(), nullptr, 8) & ~kLargeFile);
   }
 
   // Which earlier descriptor is the same file description.
