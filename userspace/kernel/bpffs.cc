@@ -18,6 +18,8 @@ constexpr const char* kSystemMount = "/sys/fs/bpf";
 constexpr const char* kSystemDirectory = "/sys/fs/bpf/bpfckpt";
 constexpr const char* kPrivateParent = "/run/bpfckpt";
 constexpr const char* kPrivateMount = "/run/bpfckpt/bpf";
+// Not the mount's own root: the kernel may have put files of its own there (kernel/bpf/preload).
+constexpr const char* kPrivateDirectory = "/run/bpfckpt/bpf/bpfckpt";
 
 bool is_bpffs(const char* path) {
   struct statfs facts;
@@ -68,10 +70,6 @@ Result<int> empty_directory(int directory, int depth) {
     if (errno != EISDIR && errno != EPERM) return fail(Error::system(name));
     if (depth == 0) return fail(Error::conflict(fmt::format("{}: a directory that is not ours", name)));
     Fd inner(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    // The kernel puts iterators of its own into every new bpffs (progs.debug, maps.debug:
-    // CONFIG_BPF_PRELOAD), and lets nobody remove names with dots (kernel/bpf/inode.c:bpf_lookup()). They go
-    // with the mount.
-    if (!inner && errno == ENOTDIR) continue;
     if (!inner) return fail(Error::system(name));
     TRY_ASSIGN(const int count, empty_directory(inner.get(), depth - 1), "{}", name);
     removed += count;
@@ -80,34 +78,33 @@ Result<int> empty_directory(int directory, int depth) {
   return removed;
 }
 
+// Empties and removes our directory below a mount of bpffs, if both are there.
+Result<int> remove_directory(const char* mount, const char* path) {
+  if (!is_bpffs(mount) || ::access(path, F_OK) != 0) return 0;
+  TRY_ASSIGN(const Fd directory, open_private_directory(path));
+  TRY_ASSIGN(const int removed, empty_directory(directory.get(), 1), "{}", path);
+  if (::rmdir(path) != 0) return fail(Error::system(path));
+  return removed;
+}
+
 }  // namespace
 
 Result<PinDirectory> PinDirectory::open() {
-  std::string path = kPrivateMount;
-  if (is_bpffs(kSystemMount)) {
-    path = kSystemDirectory;
-    TRY(make_directory(kSystemDirectory));
-  } else {
+  std::string path = kSystemDirectory;
+  if (!is_bpffs(kSystemMount)) {
     TRY(mount_private());
+    path = kPrivateDirectory;
   }
+  TRY(make_directory(path.c_str()));
   TRY_ASSIGN(Fd directory, open_private_directory(path.c_str()));
   return PinDirectory(std::move(path), std::move(directory));
 }
 
 Result<int> remove_pins() {
-  int removed = 0;
-  if (is_bpffs(kSystemMount) && ::access(kSystemDirectory, F_OK) == 0) {
-    TRY_ASSIGN(Fd directory, open_private_directory(kSystemDirectory));
-    TRY_ASSIGN(const int count, empty_directory(directory.get(), 1), "{}", kSystemDirectory);
-    removed += count;
-    if (::rmdir(kSystemDirectory) != 0) return fail(Error::system(kSystemDirectory));
-  }
+  TRY_ASSIGN(int removed, remove_directory(kSystemMount, kSystemDirectory));
+  TRY_ASSIGN(const int in_private, remove_directory(kPrivateMount, kPrivateDirectory));
+  removed += in_private;
   if (is_bpffs(kPrivateMount)) {
-    {
-      TRY_ASSIGN(Fd directory, open_private_directory(kPrivateMount));
-      TRY_ASSIGN(const int count, empty_directory(directory.get(), 1), "{}", kPrivateMount);
-      removed += count;
-    }
     if (::umount2(kPrivateMount, MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
       return fail(Error::system(kPrivateMount));
     ::rmdir(kPrivateMount);

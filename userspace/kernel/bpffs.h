@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A directory of our own in a BPF file system, where loaded programs stay between two runs.
 //
-// A pinned iterator shows any process to whoever can open it (KERNEL: no ptrace-style check), so the
+// A pinned iterator shows any process to whoever can open it (the kernel makes no ptrace-style check), so the
 // directory is its owner's alone (0700) and one that is not is refused. Where /sys/fs/bpf is no BPF file
 // system, a private one is mounted at /run/bpfckpt/bpf.
 #pragma once
