@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/checks.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
+#include "base/fd.h"
 #include "kinds/names.h"
 
 namespace bpfckpt::restore {
@@ -17,6 +23,15 @@ namespace {
 bool taken(std::uint32_t number) {
   auto pid = static_cast<pid_t>(number);
   return ::kill(pid, 0) == 0 || errno == EPERM || ::kill(-pid, 0) == 0 || errno == EPERM;
+}
+
+// Whether the number, which is taken, is so by a zombie, or only as a group whose leader is gone: it can get
+// free without anybody's doing.
+bool held_by_dead(std::uint32_t number) {
+  Fd process(static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(number), 0)));
+  if (!process) return errno == ESRCH;  // EINVAL, ENOENT: a thread
+  pollfd exited{process.get(), POLLIN, 0};
+  return ::poll(&exited, 1, 0) == 1;
 }
 
 std::string join(const std::vector<std::string>& words, const char* between) {
@@ -65,11 +80,22 @@ Result<void> check_pids_free(const Model& model) {
     numbers.insert(process.pid());
     for (const pb::Thread& thread : process.threads()) numbers.insert(thread.tid());
   }
-  std::vector<std::string> in_use;
-  for (std::uint32_t number : numbers)
-    if (taken(number)) in_use.push_back(std::to_string(number));
-  if (in_use.empty()) return {};
-  return fail(Error::conflict(fmt::format("these pids are taken: {}", join(in_use, ", "))));
+  // A tree that was killed just now holds its numbers until its parents have waited for it; the orphans among
+  // it wait for init, and one that only polls was seen to take 1.5 s.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  for (;;) {
+    std::vector<std::string> in_use;
+    bool all_dead = true;
+    for (std::uint32_t number : numbers) {
+      if (!taken(number)) continue;
+      in_use.push_back(std::to_string(number));
+      all_dead = all_dead && held_by_dead(number);
+    }
+    if (in_use.empty()) return {};
+    if (!all_dead || std::chrono::steady_clock::now() >= deadline)
+      return fail(Error::conflict(fmt::format("these pids are taken: {}", join(in_use, ", "))));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 Result<void> check_files(const Model& model, bool permissions, const std::vector<std::uint32_t>& except) {
