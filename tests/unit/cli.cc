@@ -128,6 +128,16 @@ TEST_CASE("clean looks into an images directory only if one is named") {
   CHECK(clean.common.images_dir == "/i");
 }
 
+TEST_CASE("show, core and verify") {
+  CHECK(parsed<ShowOptions>({"show", "-D", "/i", "--pid=3"}).pid == 3);
+  CHECK(parsed<VerifyOptions>({"verify", "-D", "/i"}).common.images_dir == "/i");
+  // -o is core's own output, and no log.
+  auto core = parsed<CoreOptions>({"core", "-D", "/i", "--pid", "3", "-o", "c"});
+  CHECK(core.pid == 3);
+  CHECK(core.output_path == "c");
+  CHECK(core.common.log_file.empty());
+}
+
 TEST_CASE("sizes") {
   auto limit = [](const std::string& size) {
     return parsed<DumpOptions>({"dump", "-t1", "--ghost-limit", size}).policy.ghost_limit_bytes;
