@@ -4,12 +4,14 @@
 // outside it takes two copies.
 #include "dump/page_writer.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "base/fd.h"
 #include "base/log.h"
 
 namespace bpfckpt::dump {
@@ -60,18 +62,19 @@ class Pieces {
   std::uint64_t done_ = 0;  // pages of runs_[at_]
 };
 
+// Through /proc/PID/mem, which reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE).
 Result<void> write_from_outside(const PageJob& job, int image_fd) {
   std::vector<char> buffer(kOutsideBuffer);
+  Fd mem(::open(fmt::format("/proc/{}/mem", job.pid).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!mem) return fail(Error::system(fmt::format("pid {}: open of its memory", job.pid)));
   for (const pb::PageRun& run : job.runs) {
     std::uint64_t total = run.count() * kPageBytes;
     for (std::uint64_t done = 0; done < total;) {
       std::size_t len = std::min<std::size_t>(buffer.size(), total - done);
-      iovec ours{buffer.data(), len}, theirs{reinterpret_cast<void*>(run.start() + done), len};
-      ssize_t got = ::process_vm_readv(job.pid, &ours, 1, &theirs, 1, 0);
+      ssize_t got = ::pread(mem.get(), buffer.data(), len, static_cast<off_t>(run.start() + done));
       if (got <= 0)
-        return fail(
-            Error::system(fmt::format("pid {}: process_vm_readv at {:#x}", job.pid, run.start() + done),
-                          got < 0 ? errno : EFAULT));
+        return fail(Error::system(fmt::format("pid {}: read of memory at {:#x}", job.pid, run.start() + done),
+                                  got < 0 ? errno : EFAULT));
       for (ssize_t written = 0; written < got;) {
         ssize_t n = ::pwrite(image_fd, buffer.data() + written, static_cast<std::size_t>(got - written),
                              static_cast<off_t>(run.index() * kPageBytes + done) + written);
@@ -132,8 +135,14 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
     std::vector<Writer*> still;
     for (Writer* writer : busy) {
       target::TaskWatch watch = writer->job.parasite->watch();
-      TRY(writer->batch.wait(watch), "pid {}: pages", writer->job.pid);
-      if (writer->pieces.empty()) {
+      auto written = writer->batch.wait(watch);
+      if (!written && written.error().code() == Error::Code::TargetGone) return fail(std::move(written.error()));
+      if (!written) {
+        // A short write: memory that the process may not read, or a full disk, of which the second try says so.
+        log::debug("pid {}: pages again from outside: {}", writer->job.pid, written.error().message());
+        TRY(write_from_outside(writer->job, image_fd));
+      }
+      if (!written || writer->pieces.empty()) {
         writer->batch.clear();
         TRY(writer->job.parasite->drop_fd(writer->fd), "pid {}", writer->job.pid);
         continue;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "bpf/records.h"
 #include "images/kinds/pipe.pb.h"
@@ -53,13 +54,16 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
     ssize_t copied = ::tee(reader.get(), copy_in.get(), static_cast<std::size_t>(unread), SPLICE_F_NONBLOCK);
     if (copied != unread) return fail(Error::system("tee", copied < 0 ? errno : EIO));
     std::string data(static_cast<std::size_t>(unread), 0);
-    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
+    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet. Without
+    // packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT) marks the writing one.
+    std::vector<std::uint32_t> taken;
     for (std::size_t have = 0; have < data.size();) {
       ssize_t n = ::read(copy_out.get(), data.data() + have, data.size() - have);
       if (n <= 0) return fail(Error::system("read of the copy", n < 0 ? errno : EIO));
-      if (file.flags() & O_DIRECT) pipe.add_packets(static_cast<std::uint32_t>(n));
+      taken.push_back(static_cast<std::uint32_t>(n));
       have += static_cast<std::size_t>(n);
     }
+    if (taken.size() > 1 || (file.flags() & O_DIRECT)) pipe.mutable_packets()->Add(taken.begin(), taken.end());
     pipe.set_data(std::move(data));
   }
   object->mutable_detail()->PackFrom(pipe);
@@ -109,9 +113,10 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   // through which we go is an end of either sort only for a FIFO.
   std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
   bool path_only = (flags & O_PATH) != 0;
-  // Packet mode can be set on a pipe but not asked for at open(2), which takes O_DIRECT for direct I/O.
+  // Packet mode can be set on a pipe but not asked for at open(2), which takes O_DIRECT for direct I/O; and O_ASYNC at
+  // open(2) arms nothing.
   std::uint32_t at_open =
-      path_only ? flags : (flags & ~static_cast<std::uint32_t>(O_DIRECT)) | O_NONBLOCK;
+      path_only ? flags : (flags & ~static_cast<std::uint32_t>(O_DIRECT | O_ASYNC)) | O_NONBLOCK;
   OpId fd = plan.reopen(made, at_open, "file");
   if (at_open != flags)
     plan.call(kSelf, SYS_fcntl, {Operand::result(fd), F_SETFL, flags}, "flags of file");

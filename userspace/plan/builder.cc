@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
 #include "plan/builder.h"
 
 #include <sys/syscall.h>
@@ -76,6 +78,9 @@ OpId PlanBuilder::open_image(const std::string& name) {
 }
 
 OpId PlanBuilder::reopen(Operand fd, std::uint32_t flags, const char* note) {
+  // These say how the name was looked up; through /proc/self/fd they would mean that link, or a new file.
+  flags &= ~static_cast<std::uint32_t>(O_NOFOLLOW);
+  if ((flags & O_TMPFILE) == O_TMPFILE) flags &= ~static_cast<std::uint32_t>(O_TMPFILE);
   return op(Op::Code::Reopen, kSelf, {fd, flags}, note);
 }
 

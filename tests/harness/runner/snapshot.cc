@@ -61,10 +61,17 @@ constexpr std::array<std::pair<int, const char*>, 25> kStatFields = {{
     {50, "env_start"},  {51, "env_end"},     {52, "exit_code"},   {31, "pending"},     {32, "blocked"},
 }};
 
+// The last name of a deleted file may belong to another file by now; then it comes back under one beside it.
+std::string without_ghost_suffix(const std::string& path) {
+  const std::size_t suffix = path.rfind(".bpfckpt-");
+  if (suffix == std::string::npos || !path.ends_with(" (deleted)")) return path;
+  return path.substr(0, suffix) + " (deleted)";
+}
+
 std::string read_link(const std::string& path) {
   char buffer[4096];
   const ssize_t n = ::readlink(path.c_str(), buffer, sizeof(buffer));
-  return n < 0 ? std::string("-") : std::string(buffer, n);
+  return n < 0 ? std::string("-") : without_ghost_suffix(std::string(buffer, n));
 }
 
 std::string hex(std::string_view bytes) {
@@ -153,16 +160,22 @@ class Taker {
   void thread(pid_t pid, pid_t tid) {
     const std::string proc = fmt::format("/proc/{}/task/{}", pid, tid);
     const std::string key = fmt::format("{}/thread/{}", pid, tid);
+    stat_fields(key, read_file(proc + "/stat"));
+    const bool zombie = snapshot_.facts[key + "/stat/state"] == "Z";
     std::istringstream status(read_file(proc + "/status"));
     for (std::string line; std::getline(status, line);) {
       const std::size_t colon = line.find(':');
       if (colon == std::string::npos) continue;
       const std::string name = line.substr(0, colon);
+      if (zombie && name.starts_with("Sig")) continue;  // nothing will ever be delivered to it
       if (std::find(kVolatileStatus.begin(), kVolatileStatus.end(), name) != kVolatileStatus.end()) continue;
       fact(fmt::format("{}/status/{}", key, name), line.substr(colon + 1));
     }
-    stat_fields(key, read_file(proc + "/stat"));
-    if (snapshot_.facts[key + "/stat/state"] == "Z") return;
+    if (zombie) {
+      snapshot_.facts.erase(key + "/stat/blocked");
+      snapshot_.facts.erase(key + "/stat/pending");
+      return;
+    }
     fact(key + "/comm", read_file(proc + "/comm"));
     fact(key + "/security", read_file(proc + "/attr/current"));
     fact(key + "/timerslack", read_file(fmt::format("/proc/{}/timerslack_ns", tid)));
@@ -236,17 +249,19 @@ class Taker {
         const std::size_t colon = line.find(':');
         if (colon == std::string::npos || line.starts_with("ino:")) continue;
         std::string value = line.substr(colon + 1);
-        if (is_nameless(link) && line.starts_with("flags:")) value = without_large_file(value);
+        if (is_nameless(link) && line.starts_with("flags:")) value = without_opening_flags(value);
         fact(fmt::format("{}/{}", key, line.substr(0, colon)), value);
       }
       fact(key + "/description", description(pid, fd, object));
     }
   }
 
-  // On 64-bit kernels every open(2) sets O_LARGEFILE, pipe2(2) does not, and it means nothing.
-  static std::string without_large_file(const std::string& octal) {
+  // On 64-bit kernels every open(2) sets O_LARGEFILE, pipe2(2) does not, and it means nothing. O_NOFOLLOW and
+  // O_TMPFILE said how a file was found that has no name any more.
+  static std::string without_opening_flags(const std::string& octal) {
     constexpr unsigned long kLargeFile = 0100000;
-    return fmt::format("{:o}", std::strtoul(octal.c_str(), nullptr, 8) & ~kLargeFile);
+    return fmt::format("{:o}",
+                       std::strtoul(octal.c_str(), nullptr, 8) & ~(kLargeFile | O_NOFOLLOW | O_TMPFILE));
   }
 
   // Which earlier descriptor is the same file description.
@@ -325,7 +340,7 @@ class Taker {
                     &dev_major, &dev_minor, &inode, &path_at) < 7) {
       return std::nullopt;
     }
-    if (path_at > 0) area.path = line.substr(path_at);
+    if (path_at > 0) area.path = without_ghost_suffix(line.substr(path_at));
     area.backed = inode != 0;
     area.shared = perms[3] == 's';
     area.what = fmt::format("{} {}", perms, area.path);
