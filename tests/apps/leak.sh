@@ -7,7 +7,7 @@
 # pins, mounts, temporary files, kernel memory of descriptors.
 set -u
 cycles=${LEAK_CYCLES:-30}
-test_program=$(dirname "$CR_RUNNER")/cr/cr_shared_resources
+test_program=$(dirname "$CR_RUNNER")/cr/cr_pipe_between_processes
 
 count_bpf() {
   local kind
