@@ -143,9 +143,10 @@ struct fs_struct {
 
 #pragma clang attribute pop
 
+/* `inode` of these two is reached by walking from the iterator's objects. */
 static __always_inline __u64 inode_number(const struct inode *inode)
 {
-	return BPF_CORE_READ((const struct inode___number *)inode, i_ino);
+	return ((const struct inode___number *)inode)->i_ino;
 }
 
 static __always_inline __s64 inode_mtime_ns(const struct inode *inode)
@@ -155,11 +156,11 @@ static __always_inline __s64 inode_mtime_ns(const struct inode *inode)
 	const struct inode___mtime *old = (const void *)inode;
 
 	if (bpf_core_field_exists(split->i_mtime_sec))
-		return BPF_CORE_READ(split, i_mtime_sec) * 1000000000LL + BPF_CORE_READ(split, i_mtime_nsec);
+		return split->i_mtime_sec * 1000000000LL + split->i_mtime_nsec;
 	if (bpf_core_field_exists(renamed->__i_mtime))
-		return BPF_CORE_READ(renamed, __i_mtime.tv_sec) * 1000000000LL +
-		       BPF_CORE_READ(renamed, __i_mtime.tv_nsec);
-	return BPF_CORE_READ(old, i_mtime.tv_sec) * 1000000000LL + BPF_CORE_READ(old, i_mtime.tv_nsec);
+		return renamed->__i_mtime.tv_sec * 1000000000LL +
+		       renamed->__i_mtime.tv_nsec;
+	return old->i_mtime.tv_sec * 1000000000LL + old->i_mtime.tv_nsec;
 }
 
 static __always_inline __u32 mount_id(const struct vfsmount *mnt)

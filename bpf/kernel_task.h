@@ -326,9 +326,9 @@ static __always_inline bool hrtimer_queued(const struct hrtimer *timer)
 /* The reader's level in the tree of pid namespaces: in its numbers we speak. */
 static __always_inline __u32 reader_level(void)
 {
-	const struct task_struct *reader = (const void *)bpf_get_current_task();
+	const struct task_struct *reader = (const void *)bpf_get_current_task_btf();
 
-	return BPF_CORE_READ(reader, thread_pid, level);
+	return reader->thread_pid->level;
 }
 
 /* A thread group's number, also where its leader is gone already. */

@@ -7,7 +7,7 @@
  * trees of processes only their vm_ops have name() (mm/mmap.c, mm/vma.c: special_mapping_vmops). */
 static __always_inline bool is_special(const struct vm_area_struct *vma)
 {
-	return !BPF_CORE_READ(vma, vm_file) && BPF_CORE_READ(vma, vm_ops, name);
+	return !vma->vm_file && vma->vm_ops && vma->vm_ops->name;
 }
 
 static __always_inline void fill_name(const struct vm_area_struct *vma, struct vma_record *record)
@@ -19,7 +19,7 @@ static __always_inline void fill_name(const struct vm_area_struct *vma, struct v
 		special = BPF_CORE_READ(vma, vm_private_data);
 		if (bpf_probe_read_kernel_str(record->name, sizeof(record->name), BPF_CORE_READ(special, name)) > 0)
 			record->flags |= VMA_SPECIAL;
-	} else if (!BPF_CORE_READ(vma, vm_file) && bpf_core_field_exists(vma->anon_name)) {
+	} else if (!vma->vm_file && bpf_core_field_exists(vma->anon_name)) {
 		/* shares its place with the interval tree of file mappings up to 6.1 */
 		name = BPF_CORE_READ(vma, anon_name);
 		if (name && bpf_probe_read_kernel_str(record->name, sizeof(record->name),
@@ -63,7 +63,7 @@ int dump_vmas(struct bpf_iter__task_vma *ctx)
 		record->flags |= VMA_HUGETLB;
 	if (bpf_core_field_exists(vma->vm_policy) && vma->vm_policy)
 		record->flags |= VMA_MEMPOLICY;
-	if (file && BPF_CORE_READ(file, f_inode, i_sb, s_magic) == TMPFS_MAGIC)
+	if (file && file->f_inode->i_sb->s_magic == TMPFS_MAGIC)
 		record->flags |= VMA_SHMEM;
 	fill_name(vma, record);
 	write_record(seq, record);

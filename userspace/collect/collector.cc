@@ -74,7 +74,8 @@ std::vector<TaskSummary> below(std::vector<TaskSummary> tasks, std::uint32_t roo
 struct Collector::Impl {
   collect::Programs programs;
   Fd list_link;
-  Records spare;  // memory for the next collect()
+  Records spare;   // memory for the next collect()
+  Records listed;  // of the last list(), for its memory
 
   Result<std::vector<TaskSummary>> list();
 };
@@ -97,10 +98,10 @@ Result<Collector> Collector::open(const Options& options) {
 }
 
 Result<std::vector<TaskSummary>> Collector::Impl::list() {
-  Records records;
-  TRY(collect::read_all(list_link.get(), records));
+  listed.clear();
+  TRY(collect::read_all(list_link.get(), listed));
   std::vector<TaskSummary> tasks;
-  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+  TRY(listed.for_each([&](const record_head& head) -> Result<void> {
     if (auto summary = as<summary_record>(head); summary && summary->tgid != 0)
       tasks.push_back(to_summary(*summary));
     return {};
@@ -260,6 +261,11 @@ Result<Records> Collector::collect(std::span<const pid_t> tgids) {
   Reading reading(impl_->programs, records);
   for (pid_t tgid : tgids) TRY(reading.process(tgid), "pid {}", tgid);
   return records;
+}
+
+void Collector::recycle(Records records) {
+  records.clear();
+  if (records.capacity_bytes() > impl_->spare.capacity_bytes()) impl_->spare = std::move(records);
 }
 
 Result<std::vector<SpecialMapping>> Collector::own_special_mappings() {

@@ -69,6 +69,9 @@ class Collector {
 
   // Everything about the processes `tgids`: tasks, files, mappings. Nothing is converted.
   Result<collect::Records> collect(std::span<const pid_t> tgids);
+  // Gives the memory of records that are done with to the next collect(): a look at the running tree pays for
+  // the page faults that the frozen one would have.
+  void recycle(collect::Records records);
 
   // vDSO and its data pages in our own address space: their sizes, and offsets to one another, are the same
   // in every 64-bit process of this boot.

@@ -4,8 +4,10 @@
 namespace bpfckpt::collect {
 
 namespace {
-constexpr std::size_t kPieceBytes = 4 << 20;
-}
+// Pieces double what is there, so that little is populated in vain.
+constexpr std::size_t kFirstPieceBytes = 256 << 10;
+constexpr std::size_t kLargestPieceBytes = 8 << 20;
+}  // namespace
 
 Result<void> Records::add_piece(std::size_t len_bytes) {
   // Populated: a page fault costs more than the reading of what comes into the page.
@@ -22,9 +24,11 @@ Result<void> Records::prepare(std::size_t len_bytes) {
 }
 
 Result<std::span<std::byte>> Records::room() {
-  if (pieces_.empty() || pieces_.back().memory.size() - pieces_.back().used < kReadBytes)
-    TRY(add_piece(kPieceBytes));
-  Piece& piece = pieces_.back();
+  while (current_ < pieces_.size() && pieces_[current_].memory.size() - pieces_[current_].used < kReadBytes)
+    ++current_;
+  if (current_ == pieces_.size())
+    TRY(add_piece(std::clamp(size_bytes(), kFirstPieceBytes, kLargestPieceBytes)));
+  const Piece& piece = pieces_[current_];
   return piece.memory.bytes().subspan(piece.used);
 }
 
@@ -34,11 +38,26 @@ std::size_t Records::size_bytes() const {
   return sum;
 }
 
+std::size_t Records::capacity_bytes() const {
+  std::size_t sum = 0;
+  for (const Piece& piece : pieces_) sum += piece.memory.size();
+  return sum;
+}
+
 void Records::truncate(std::size_t len_bytes) {
   for (Piece& piece : pieces_) {
     piece.used = std::min(piece.used, len_bytes);
     len_bytes -= piece.used;
   }
+  current_ = 0;  // room() goes on behind the full ones
+  for (std::size_t i = 0; i < pieces_.size(); ++i)
+    if (pieces_[i].used != 0) current_ = i;
+}
+
+void Records::clear() {
+  truncate(0);
+  clocks_.clear();
+  visible_.clear();
 }
 
 void Records::add_clock(clockid_t clock) {

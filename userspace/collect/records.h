@@ -33,13 +33,16 @@ class Records {
   Result<void> prepare(std::size_t len_bytes);
   // At least kReadBytes of free room, to be read into; commit() says how much was.
   Result<std::span<std::byte>> room();
-  void commit(std::size_t len_bytes) { pieces_.back().used += len_bytes; }
+  void commit(std::size_t len_bytes) { pieces_[current_].used += len_bytes; }
   std::size_t size_bytes() const;
+  std::size_t capacity_bytes() const;
   // The records that came after the first `from_bytes` bytes (of size_bytes()).
   template <class Visit>
   Result<void> for_each_from(std::size_t from_bytes, Visit&& visit) const;
   // Forgets what came after the first `len_bytes` bytes.
   void truncate(std::size_t len_bytes);
+  // Forgets everything but keeps the memory.
+  void clear();
 
   // Calls `visit(const record_head&)` for every record, in the order written, until it returns an error. A
   // record whose length is impossible is Error::Bug.
@@ -54,7 +57,8 @@ class Records {
     std::int64_t now_ns;
   };
   void add_clock(clockid_t clock);
-  // Nothing where the clock was not sampled or not to be had. CPU time that is counted in ticks may well be 0.
+  // Nothing where the clock was not sampled or not to be had. CPU time that is counted in ticks may well be
+  // 0.
   std::optional<std::int64_t> clock_ns(clockid_t clock) const;
 
   // Where a mapping's file is a backing one (overlayfs), the path and inode that the process sees.
@@ -78,6 +82,7 @@ class Records {
   Result<void> add_piece(std::size_t len_bytes);
 
   std::vector<Piece> pieces_;
+  std::size_t current_ = 0;  // the piece that is written to; those after it are empty
   std::vector<ClockSample> clocks_;
   std::unordered_map<std::uint64_t, VisibleFile> visible_;
 };

@@ -51,6 +51,9 @@ class Finder {
            fmt::format("its session leader {} is outside of the tree", process.sid()), "--shell-job"});
     if (process.namespaces_id() != root.namespaces_id() && process.state() != pb::ZOMBIE)
       add("", "process", unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
+    for (const std::string& obstacle : process.obstacles())
+      add("", "process",
+          unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
     // What processes share is made by the fork itself, and so only between parent and child.
     for (const pb::Process& other : model_.tasks.processes()) {
       if (other.pid() >= process.pid() || other.state() == pb::ZOMBIE || process.state() == pb::ZOMBIE)

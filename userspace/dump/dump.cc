@@ -22,7 +22,9 @@ Result<Model> look(Collector& collector, pid_t root) {
   for (const TaskSummary& task : tasks)
     if (task.tid == task.tgid) processes.push_back(static_cast<pid_t>(task.tgid));
   TRY_ASSIGN(collect::Records records, collector.collect(processes));
-  return to_model(records, root);
+  auto model = to_model(records, root);
+  collector.recycle(std::move(records));
+  return model;
 }
 
 // All findings at once, not the first one.
