@@ -18,7 +18,7 @@ count_bpf() {
 
 around() {
   count_bpf
-  echo "processes $(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)"
+  echo "processes $(cat /proc/[0-9]*/comm 2>/dev/null | grep -c -e '^bpfckpt' -e '^cr_')"
   echo "mounts $(wc -l </proc/self/mounts)"
   echo "files $(find /tmp /run/bpfckpt /dev/shm -xdev 2>/dev/null | grep -c bpfckpt)"
 }
