@@ -24,6 +24,7 @@ struct scratch {
 		struct vma_record vma;
 		struct task_record task;
 		struct process_record process;
+		struct sighand_record sighand;
 		struct timer_record timer;
 		struct mm_record mm;
 		struct fs_record fs;

@@ -156,7 +156,20 @@ struct signal_struct___v61 {
 	struct list_head posix_timers;
 };
 
-struct sighand_struct;
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+	void *sa_restorer;
+	sigset_t sa_mask;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
 
 struct seccomp {
 	int mode;

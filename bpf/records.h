@@ -29,6 +29,7 @@ enum record_type {
 	RECORD_VMA = 8,		/* a mapping: struct vma_record */
 	RECORD_SUMMARY = 9,	/* a thread in short, for finding the tree: struct summary_record */
 	RECORD_LOST = 10,	/* no room to build a record in: collect again; struct record_head alone */
+	RECORD_SIGHAND = 11,	/* what a thread group does with signals: struct sighand_record */
 };
 
 struct record_head {
@@ -50,6 +51,7 @@ enum {
 	RECORD_PATH_MAX = 4096,		/* bytes, NUL included: PATH_MAX */
 	RECORD_NS_LEVELS = 33,		/* MAX_PID_NS_LEVEL + 1 */
 	RECORD_RLIMITS = 16,		/* RLIM_NLIMITS */
+	RECORD_SIGNALS = 64,		/* _NSIG */
 	RECORD_AUXV_WORDS = 64,		/* 6.1 has 48, 6.12 52, 6.18 56 */
 	RECORD_GROUPS = 1024,		/* more are told by their number only */
 	RECORD_CPU_BYTES = 1024,	/* affinity: 8192 cpus */
@@ -278,6 +280,23 @@ struct process_record {
 	__u32 pad;
 };
 BPFCKPT_SIZE(struct process_record, 456);
+
+/* As rt_sigaction(2) gives it, except for bits of sa_flags that only the kernel sees. */
+struct sigaction_part {
+	__u64 handler;
+	__u64 flags;
+	__u64 restorer;
+	__u64 mask;
+};
+
+struct sighand_record {
+	struct record_head head;
+	__u64 sighand;
+	__u32 tgid;
+	__u32 pad;
+	struct sigaction_part actions[RECORD_SIGNALS];	/* of signal 1 and on */
+};
+BPFCKPT_SIZE(struct sighand_record, 2072);
 
 struct timer_record {
 	struct record_head head;

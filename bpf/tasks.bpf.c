@@ -302,6 +302,26 @@ static __always_inline void write_process(struct seq_file *seq, struct scratch *
 	write_trailing(seq, slot->path2, record->cgroup_len);
 }
 
+/* k_sigaction has sigaction_part's layout on every 64-bit architecture that has SA_RESTORER. */
+static __always_inline void write_sighand(struct seq_file *seq, struct scratch *slot, struct task_struct *task,
+					  __u32 level)
+{
+	struct sighand_record *record = &slot->sighand;
+	const struct sighand_struct *sighand = BPF_CORE_READ(task, sighand);
+
+	if (!sighand || bpf_core_type_size(struct k_sigaction) != sizeof(struct sigaction_part))
+		return;
+	/* not by begin_record(): too large for a memset, and the reading fills, or on failure clears, the actions */
+	record->head.type = RECORD_SIGHAND;
+	record->head.length = sizeof(*record);
+	record->pad = 0;
+	record->sighand = (__u64)sighand;
+	record->tgid = task_tgid(task, level);
+	bpf_probe_read_kernel(record->actions, sizeof(record->actions),
+			      member_address(sighand, struct sighand_struct, action));
+	write_record(seq, record);
+}
+
 /* The table of io_setup() contexts stays when the last of them is gone. */
 static __always_inline bool has_aio(const struct kioctx_table *table)
 {
@@ -458,8 +478,10 @@ int dump_tasks(struct bpf_iter__task *ctx)
 	if (!slot)
 		return 0;
 	write_task(seq, slot, task, level);
-	if (first)
+	if (first) {
 		write_process(seq, slot, task, level);
+		write_sighand(seq, slot, task, level);
+	}
 	/* What a thread shares with its leader is told once; a leader that exited has let go of it. */
 	if (first || leader->cred != task->cred)
 		write_cred(seq, slot, task, level);

@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint32_t kSignalStopStopped = 1;      // include/linux/sched/signal.h: SIGNAL_STOP_STOPPED
 constexpr std::uint32_t kSignalGroupExit = 4;        // SIGNAL_GROUP_EXIT
 constexpr std::uint64_t kJobctlStopSignal = 0xffff;  // include/linux/sched/jobctl.h: JOBCTL_STOP_SIGMASK
-constexpr int kNice0 = 120;                          // static_prio of nice 0
+constexpr std::uint64_t kSaImmutable = 0x00800000;  // include/linux/signal_types.h: a fatal signal was forced
+constexpr int kNice0 = 120;                         // static_prio of nice 0
 
 bool exited(const task_record& task) {
   return task.exit_state != 0;
@@ -98,6 +99,22 @@ void Builder::fill_state(const Group& group, pb::Process& process) const {
   }
   // -1 is that of a thread, which a leader never is
   process.set_exit_signal(leader.exit_signal > 0 ? static_cast<std::uint32_t>(leader.exit_signal) : 0);
+}
+
+void Builder::fill_sigactions(const Group& group, pb::Process& process) const {
+  if (group.sighand == nullptr) return;
+  std::uint32_t signal = 0;
+  for (const sigaction_part& action : group.sighand->actions) {
+    ++signal;
+    const std::uint64_t flags = action.flags & ~kSaImmutable;
+    if (action.handler == 0 && flags == 0 && action.mask == 0) continue;
+    pb::SigAction& message = *process.add_sigactions();
+    message.set_signal(signal);
+    message.set_handler(action.handler);
+    message.set_flags(flags);
+    message.set_restorer(action.restorer);
+    message.set_mask(action.mask);
+  }
 }
 
 void Builder::fill_timers(const Group& group, pb::Process& process) const {
@@ -239,6 +256,7 @@ void Builder::fill_process(std::uint32_t tgid, Group& group) {
   }
   if (group.mm != nullptr) process.set_membarrier_state(group.mm->membarrier_state);
   fill_state(group, process);
+  if (process.state() != pb::ZOMBIE) fill_sigactions(group, process);
   fill_timers(group, process);
   fill_obstacles(group, process);
   for (const task_record* task : group.threads) *process.add_threads() = to_thread(*task);

@@ -14,6 +14,9 @@ Result<void> Builder::sort_in(const record_head& head) {
     case RECORD_PROCESS:
       if (auto process = as<process_record>(head)) groups_[process->tgid].process = process;
       return {};
+    case RECORD_SIGHAND:
+      if (auto sighand = as<sighand_record>(head)) groups_[sighand->tgid].sighand = sighand;
+      return {};
     case RECORD_TIMER:
       if (auto timer = as<timer_record>(head)) groups_[timer->tgid].timers.push_back(timer);
       return {};

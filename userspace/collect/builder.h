@@ -29,6 +29,7 @@ class Builder {
     std::vector<const task_record*> threads;  // in the iterator's order: the leader first
     std::vector<const timer_record*> timers;
     const mm_record* mm = nullptr;
+    const sighand_record* sighand = nullptr;
     pb::Process message;
   };
 
@@ -38,6 +39,7 @@ class Builder {
   Result<void> add_processes();
   void fill_process(std::uint32_t tgid, Group& group);
   void fill_state(const Group& group, pb::Process& process) const;
+  void fill_sigactions(const Group& group, pb::Process& process) const;
   void fill_timers(const Group& group, pb::Process& process) const;
   void fill_obstacles(const Group& group, pb::Process& process) const;
   pb::Thread to_thread(const task_record& record);

@@ -60,6 +60,7 @@ class Questions {
   Result<void> answer() {
     target::TaskWatch watch = parasite_.watch();
     TRY(batch_.wait(watch), "pid {}", process_.pid());
+    process_.clear_sigactions();
     for (int signal = 1; signal <= kSignals; signal++) {
       const auto& a = batch_.at<KernelSigaction>(action(signal));
       if (a.handler == 0 && a.flags == 0 && a.mask == 0) continue;
@@ -135,12 +136,7 @@ Result<void> ask_processes(TakenTree& tree, Model& model) {
   std::deque<Questions> questions;
   for (pb::Process& process : *model.tasks.mutable_processes()) {
     target::InjectedParasite* parasite = tree.parasite(process.pid());
-    if (parasite == nullptr) {
-      if (process.state() != pb::ZOMBIE)
-        return fail(Error::unsupported(
-            fmt::format("pid {}: it cannot be asked for its signal dispositions", process.pid())));
-      continue;
-    }
+    if (parasite == nullptr) continue;  // what BPF saw has to do
     auto it = credentials.find(process.threads(0).credentials_id());
     questions.emplace_back(process, it == credentials.end() ? nullptr : it->second, *parasite);
     TRY(questions.back().ask(), "pid {}", process.pid());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process is asked for from inside: signal dispositions, credentials, interval timers.
+// What a process is asked for from inside, in its own words: signal dispositions, credentials, interval
+// timers. BPF has seen all of it from outside already, and that stands where nobody can be asked.
 #pragma once
 
 #include "dump/taken_tree.h"
