@@ -204,8 +204,13 @@ struct io_context {
 	unsigned short ioprio;
 };
 
+/* ipc/sem.c */
+struct sem_undo_list {
+	struct list_head list_proc;
+};
+
 struct sysv_sem {
-	void *undo_list;
+	struct sem_undo_list *undo_list;
 };
 
 struct syscall_user_dispatch {

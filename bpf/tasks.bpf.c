@@ -89,6 +89,21 @@ static __always_inline void fill_robust_and_rseq(const struct task_struct *task,
 		record->rseq_len = 32; /* sizeof(struct rseq): the only length that was taken before 6.3 */
 }
 
+/*
+ * Every thread group with more than one thread has a list, shared by CLONE_SYSVSEM (ipc/sem.c:copy_semundo()); only
+ * what is in it is state.
+ */
+static __always_inline bool has_semaphore_undo(const struct task_struct *task)
+{
+	struct sem_undo_list *list;
+
+	if (!bpf_core_field_exists(task->sysvsem.undo_list))
+		return false;
+	list = BPF_CORE_READ(task, sysvsem.undo_list);
+	return list && (void *)BPF_CORE_READ(list, list_proc.next) !=
+			       (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
+}
+
 static __always_inline void fill_flags(const struct task_struct *task, struct task_record *record)
 {
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, sched_reset_on_fork))
@@ -101,7 +116,7 @@ static __always_inline void fill_flags(const struct task_struct *task, struct ta
 		record->flags |= TASK_IO_URING;
 	if (bpf_core_field_exists(task->mempolicy) && BPF_CORE_READ(task, mempolicy))
 		record->flags |= TASK_MEMPOLICY;
-	if (bpf_core_field_exists(task->sysvsem.undo_list) && BPF_CORE_READ(task, sysvsem.undo_list))
+	if (has_semaphore_undo(task))
 		record->flags |= TASK_SEMUNDO;
 	if (bpf_core_field_exists(task->thread_info.syscall_work) &&
 	    BPF_CORE_READ(task, thread_info.syscall_work) >> SYSCALL_WORK_USER_DISPATCH_BIT & 1) {

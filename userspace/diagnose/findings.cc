@@ -127,7 +127,8 @@ class Finder {
       return unsupported("hugetlb-private", "private memory on huge pages (hugetlb) is not supported yet");
     if (const pb::File* file = index_.file(vma.file_id())) {
       const kinds::Kind* kind = kinds::find(file->kind());
-      if (file->kind() != "regular" && file->kind() != "shmem")
+      bool private_device = file->kind() == "chardev" && vma.kind() == pb::FILE_PRIVATE;  // /dev/zero
+      if (file->kind() != "regular" && file->kind() != "shmem" && !private_device)
         return unsupported("mapped-device", fmt::format("a mapping of a file of kind {}", file->kind()));
       if (kind != nullptr && kind->diagnose != nullptr)
         return kind->diagnose(*file, index_.object(file->object_id()), policy_);

@@ -24,6 +24,7 @@ struct ScanArgument {
 static_assert(sizeof(ScanArgument) == 96);
 constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArgument);
 constexpr std::uint64_t kIsFile = 1 << 2, kIsPresent = 1 << 3, kIsSwapped = 1 << 4, kIsPfnZero = 1 << 5;
+constexpr std::uint64_t kIsGuard = 1 << 8;  // since 6.16
 
 // With more regions than this, walk_end stays behind although all were returned.
 constexpr std::size_t kRegionsPerCall = 512;
@@ -43,9 +44,25 @@ bool may_have_own_pages(const pb::Vma& vma) {
   return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
 }
 
+// What a scan may find, and finds.
+struct Scan {
+  int pagemap;
+  bool guards_told;  // the kernel knows PAGE_IS_GUARD
+  std::vector<PageRange> pages;
+  std::vector<PageRange> guards;
+};
+
+// Guard markers (MADV_GUARD_INSTALL) look like swapped pages to those who do not ask.
+bool kernel_tells_guards(int pagemap) {
+  ScanArgument argument{};
+  argument.size = sizeof argument;
+  argument.category_mask = kIsGuard;
+  argument.return_mask = kIsGuard;
+  return ::ioctl(pagemap, kPagemapScan, &argument) >= 0;
+}
+
 // Pages of [start, end) that are there (or swapped out), that are no file's page and not the zero page.
-Result<bool> scan_by_ioctl(int pagemap, std::uint64_t start, std::uint64_t end,
-                           std::vector<PageRange>& ranges) {
+Result<bool> scan_by_ioctl(Scan& scan, std::uint64_t start, std::uint64_t end) {
   std::array<ScanRegion, kRegionsPerCall> regions;
   while (start < end) {
     ScanArgument argument{};
@@ -56,10 +73,11 @@ Result<bool> scan_by_ioctl(int pagemap, std::uint64_t start, std::uint64_t end,
     argument.vec_len = regions.size();
     argument.category_inverted = argument.category_mask = kIsFile | kIsPfnZero;
     argument.category_anyof_mask = kIsPresent | kIsSwapped;
-    int found = ::ioctl(pagemap, kPagemapScan, &argument);
+    argument.return_mask = scan.guards_told ? kIsGuard : 0;
+    int found = ::ioctl(scan.pagemap, kPagemapScan, &argument);
     if (found < 0 && errno == ENOTTY) return false;
     if (found < 0) return fail(Error::system("PAGEMAP_SCAN"));
-    for (int i = 0; i < found; i++) append(ranges, regions[i].start, regions[i].end);
+    for (int i = 0; i < found; i++) append(regions[i].categories & kIsGuard ? scan.guards : scan.pages, regions[i].start, regions[i].end);
     if (argument.walk_end <= start) return fail(Error::system("PAGEMAP_SCAN does not advance", EIO));
     start = argument.walk_end;
   }
@@ -80,8 +98,8 @@ Result<void> for_each_word(int pagemap, std::uint64_t start, std::uint64_t end, 
 
 }  // namespace
 
-Result<std::vector<PageRange>> scan_pages(int pagemap, const pb::AddressSpace& mm) {
-  std::vector<PageRange> ranges;
+Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
+  Scan scan{pagemap, kernel_tells_guards(pagemap), {}, {}};
   bool by_ioctl = true;
   // Neighbours are scanned in one call: a space of 20,000 mappings is a few hundred stretches.
   for (int i = 0; i < mm.vmas_size();) {
@@ -93,16 +111,21 @@ Result<std::vector<PageRange>> scan_pages(int pagemap, const pb::AddressSpace& m
     for (i++; i < mm.vmas_size() && may_have_own_pages(mm.vmas(i)) && mm.vmas(i).start() == end; i++)
       end = mm.vmas(i).end();
     if (by_ioctl) {
-      TRY_ASSIGN(by_ioctl, scan_by_ioctl(pagemap, start, end, ranges));
+      TRY_ASSIGN(by_ioctl, scan_by_ioctl(scan, start, end));
       if (by_ioctl) continue;
     }
     // The zero page cannot be told here; it is taken like any other.
     TRY(for_each_word(pagemap, start, end, [&](std::uint64_t page, std::uint64_t word) {
       if ((word & (kWordPresent | kWordSwapped)) && !(word & kWordFile))
-        append(ranges, page, page + kPageBytes);
+        append(scan.pages, page, page + kPageBytes);
     }));
   }
-  return ranges;
+  for (const PageRange& range : scan.guards) {
+    pb::Extent& guard = *mm.add_guards();
+    guard.set_offset(range.start);
+    guard.set_length(range.end - range.start);
+  }
+  return std::move(scan.pages);
 }
 
 Result<void> PageAllocator::place(int pagemap, const std::vector<PageRange>& ranges, pb::AddressSpace& mm,

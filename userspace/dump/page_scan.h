@@ -42,6 +42,6 @@ class PageAllocator {
 
 // The ranges of pages to take, ascending: by the PAGEMAP_SCAN ioctl, or by reading the pagemap where the
 // kernel has none (before 6.7). Precondition: the process is frozen.
-Result<std::vector<PageRange>> scan_pages(int pagemap, const pb::AddressSpace& mm);
+Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm);
 
 }  // namespace bpfckpt::dump

@@ -18,6 +18,15 @@ Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::F
   return *made;
 }
 
+std::string free_name(const Environment& environment, const std::string& path) {
+  if (!environment.path_exists(path)) return path;
+  std::string candidate;
+  for (int i = 0;; i++) {
+    candidate = fmt::format("{}.bpfckpt-{}", path, i);
+    if (!environment.path_exists(candidate)) return candidate;
+  }
+}
+
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
                           pb::Content& content) {
   content.set_image(image_name);

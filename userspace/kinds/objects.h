@@ -10,6 +10,9 @@ namespace bpfckpt::kinds {
 // A descriptor of bpfckpt's by which the object can be opened again, through /proc/self/fd; made on the first call.
 Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object);
 
+// Where something that was called `path` and has lost that name can be made: there, unless somebody took the name since.
+std::string free_name(const Environment& environment, const std::string& path);
+
 // Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content` where they
 // are. Leaves the descriptor's own position alone.
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,

@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::uint64_t kPipefsMagic = 0x50495045;
 constexpr std::uint32_t kPageBytes = 4096;
+constexpr std::uint32_t kLargeFile = 0100000;  // O_LARGEFILE, which glibc defines as 0
 
 bool is_fifo(const pb::File& file) { return file.inode().fs_magic() != kPipefsMagic; }
 
@@ -74,17 +75,25 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
   TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object.detail(), "pipe"));
   Operand reader, writer;
   if (is_fifo(file)) {
+    DataId path = plan.text(file.path().path());
+    if (file.path().deleted()) {
+      path = plan.text(free_name(plan.environment(), file.path().path()));
+      plan.call(kSelf, SYS_mknod, {Operand::data(path), file.inode().mode(), 0}, "deleted fifo");
+    }
     // Open for both, so that no later opening waits for the other side.
-    OpId fd = plan.call(kSelf, SYS_openat,
-                        {AT_FDCWD, Operand::data(plan.text(file.path().path())), O_RDWR | O_NONBLOCK | O_CLOEXEC},
-                        "fifo");
+    OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDWR | O_NONBLOCK | O_CLOEXEC}, "fifo");
+    if (file.path().deleted()) {
+      plan.call(kSelf, SYS_fchown, {Operand::result(fd), file.inode().uid(), file.inode().gid()});
+      plan.call(kSelf, SYS_fchmod, {Operand::result(fd), file.inode().mode() & 07777});
+      plan.call(kSelf, SYS_unlink, {Operand::data(path)});
+    }
     reader = writer = Operand::result(fd);
   } else {
     DataId ends = plan.zeroes(8);
     plan.call(kSelf, SYS_pipe2, {Operand::data(ends), O_CLOEXEC | O_NONBLOCK}, "pipe");
     reader = Operand::field(ends, 0);
     writer = Operand::field(ends, 4);
-    plan.close_later(writer);
+    plan.set_object_end(object.id(), writer);
   }
   if (pipe.capacity_bytes() != 0) plan.call(kSelf, SYS_fcntl, {writer, F_SETPIPE_SZ, pipe.capacity_bytes()});
   auto write = [&](std::string_view bytes) {
@@ -109,29 +118,29 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
   if (object == nullptr) return fail(Error::bad_image("a pipe without its object"));
   TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
-  // Opening one end of a pipe waits for the other one where it is not there, unless told not to; the descriptor
-  // through which we go is an end of either sort only for a FIFO.
+  // A descriptor that pipe(2) itself gave lacks O_LARGEFILE, which open(2) always sets in a 64-bit process and nothing
+  // takes away: such a description is the pipe's own end.
   std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
+  const Operand* writer = plan.object_end(object->id());
+  if (writer != nullptr && !(flags & kLargeFile) && (flags & O_ACCMODE) != O_RDWR) {
+    Operand end = (flags & O_ACCMODE) == O_WRONLY ? *writer : made;
+    plan.call(kSelf, SYS_fcntl, {end, F_SETFL, flags}, "flags of file");
+    plan.set_file(file.id(), end);
+    return {};
+  }
+  // Opening one end of a FIFO waits for the other one where it is not there, unless told not to; O_DIRECT is known to
+  // fcntl(2) only (fs/open.c:do_dentry_open()).
   bool path_only = (flags & O_PATH) != 0;
-  // Packet mode can be set on a pipe but not asked for at open(2), which takes O_DIRECT for direct I/O; and O_ASYNC at
-  // open(2) arms nothing.
-  std::uint32_t at_open =
-      path_only ? flags : (flags & ~static_cast<std::uint32_t>(O_DIRECT | O_ASYNC)) | O_NONBLOCK;
-  OpId fd = plan.reopen(made, at_open, "file");
-  if (at_open != flags)
+  constexpr std::uint32_t kByFcntl = O_DIRECT | O_NONBLOCK;
+  OpId fd = plan.reopen(made, path_only ? flags : (flags & ~kByFcntl) | O_NONBLOCK, "file");
+  if (!path_only && (flags & kByFcntl) != O_NONBLOCK)
     plan.call(kSelf, SYS_fcntl, {Operand::result(fd), F_SETFL, flags}, "flags of file");
   plan.set_file(file.id(), Operand::result(fd));
   return {};
 }
 
-Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
-  if (is_fifo(file) && file.path().deleted())
-    return {Verdict::Unsupported, "fifo-deleted", "the FIFO has no name any more", ""};
-  return {};
-}
-
 }  // namespace
 
-extern const Kind kPipe = {"pipe", describe, enrich, make, plan, diagnose};
+extern const Kind kPipe = {"pipe", describe, enrich, make, plan, nullptr};
 
 }  // namespace bpfckpt::kinds

@@ -20,6 +20,8 @@ namespace bpfckpt::kinds {
 namespace {
 
 // O_* that only an opening takes and fcntl(F_SETFL) ignores are in f_flags; what creates or truncates never is.
+// O_TMPFILE stays there (with O_DIRECTORY as a part of it) and asks for yet another file.
+constexpr std::uint32_t kTmpfile = O_TMPFILE & ~O_DIRECTORY;
 constexpr std::uint32_t kNeverAgain = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
 
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
@@ -44,16 +46,6 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   TRY(copy_content(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *ghost.mutable_content()));
   object->mutable_detail()->PackFrom(ghost);
   return {};
-}
-
-// Where a file that was called `path` can be made. Its own name, unless somebody took that since.
-std::string free_name(const Environment& environment, const std::string& path) {
-  if (!environment.path_exists(path)) return path;
-  std::string candidate;
-  for (int i = 0;; i++) {
-    candidate = fmt::format("{}.bpfckpt-{}", path, i);
-    if (!environment.path_exists(candidate)) return candidate;
-  }
 }
 
 Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
@@ -88,6 +80,7 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
 
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
   std::uint32_t flags = file.flags() & ~kNeverAgain;
+  if (flags & kTmpfile) flags &= ~std::uint32_t{O_TMPFILE};
   OpId fd = 0;
   if (object != nullptr) {
     TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
@@ -105,7 +98,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 
 Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy) {
   if (!file.path().deleted()) return {};
-  if (object == nullptr)
+  if (object == nullptr || file.inode().links() > (S_ISDIR(file.inode().mode()) ? 1u : 0u))
     return {Verdict::Unsupported, "unlinked-but-linked",
             "its name is gone, but the file has other names that are not known", ""};
   if (file.inode().size() > policy.ghost_limit_bytes)

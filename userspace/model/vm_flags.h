@@ -37,6 +37,12 @@ inline constexpr std::uint64_t kHugePage = 0x20000000;
 inline constexpr std::uint64_t kNoHugePage = 0x40000000;
 inline constexpr std::uint64_t kMergeable = 0x80000000;
 
+// Protection key, x86: VM_PKEY_BIT0 to 3 (arch/x86 since 4.6).
+inline constexpr std::uint64_t kProtectionKey = std::uint64_t{0xf} << 32;
+
+// mseal(2), since 6.10: bit 63, later bit 42; the other one is not used for anything in either.
+inline constexpr std::uint64_t kSealed = std::uint64_t{1} << 63 | std::uint64_t{1} << 42;
+
 // What mmap(2)'s own arguments decide and nothing later changes.
 inline constexpr std::uint64_t kMadeByMmap = kShared | kMayShare | kGrowsDown | kHugeTlb;
 

@@ -120,7 +120,9 @@ void PlanBuilder::release_files() {
     it = objects_.erase(it);
   }
   for (const Operand& fd : close_later_) fds.emplace_back(UINT32_MAX, fd);
+  fds.insert(fds.end(), object_ends_.begin(), object_ends_.end());
   files_.clear();
+  object_ends_.clear();
   close_later_.clear();
   close_all(std::move(fds));
 }

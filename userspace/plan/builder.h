@@ -81,6 +81,9 @@ class PlanBuilder {
   void set_file(std::uint32_t file_id, Operand fd) { files_[file_id] = fd; }
   // Says by which descriptor of bpfckpt's an object can be opened again.
   void set_object(std::uint32_t object_id, Operand fd) { objects_[object_id] = fd; }
+  // A further descriptor that came with making the object (a pipe's writing end).
+  void set_object_end(std::uint32_t object_id, Operand fd) { object_ends_[object_id] = fd; }
+  const Operand* object_end(std::uint32_t object_id) const { return find(object_ends_, object_id); }
   // Null where it is not made yet, or released.
   const Operand* file(std::uint32_t file_id) const { return find(files_, file_id); }
   const Operand* object(std::uint32_t object_id) const { return find(objects_, object_id); }
@@ -120,6 +123,7 @@ class PlanBuilder {
   Plan plan_;
   OperandMap files_;
   OperandMap objects_;
+  OperandMap object_ends_;
   OperandMap mapped_;
   std::unordered_set<std::uint32_t> kept_objects_;
   std::unordered_map<std::string, OpId> images_;

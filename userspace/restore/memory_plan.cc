@@ -26,6 +26,7 @@ namespace bpfckpt::restore {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 constexpr std::size_t kIovecsPerCall = 512;
 constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
 
@@ -33,12 +34,6 @@ using Vmas = google::protobuf::RepeatedPtrField<pb::Vma>;
 
 bool is_private(const pb::Vma& vma) {
   return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
-}
-
-// The memory of a private mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays
-// so when it is made read-only again.
-bool was_writable(const pb::Vma& vma) {
-  return (vma.flags() & vm::kAccount) != 0 && (vma.flags() & vm::kWrite) == 0;
 }
 
 int protection(const pb::Vma& vma) {
@@ -109,6 +104,16 @@ void for_each_gap(std::uint64_t start, std::uint64_t end, const std::vector<Rang
     start = std::max(start, it->end);
   }
   if (start < end) visit(start, end);
+}
+
+// Must it be writable for a moment: because pages are read into it, or because it once was: the memory of a private
+// mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays so when it is made read-only.
+bool writable_first(const pb::AddressSpace& mm, const pb::Vma& vma) {
+  if (!is_private(vma)) return false;
+  if (vma.flags() & vm::kAccount) return true;
+  auto it = std::ranges::partition_point(
+      mm.pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
+  return it != mm.pages().end() && it->start() < vma.end();
 }
 
 class MemoryPlanner {
@@ -228,7 +233,7 @@ class MemoryPlanner {
       if (vma.kind() == pb::SPECIAL) continue;
       TRY_ASSIGN(Operand fd, file_of(vma));
       int prot = protection(vma);
-      if (is_private(vma) && (has_pages(vma) || was_writable(vma))) prot |= PROT_READ | PROT_WRITE;
+      if (writable_first(mm_, vma)) prot |= PROT_READ | PROT_WRITE;
       std::uint64_t hugetlb = vma.flags() & vm::kHugeTlb ? MAP_HUGETLB : 0;
       if (vma.file_id() != 0) hugetlb = 0;
       for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
@@ -253,12 +258,6 @@ class MemoryPlanner {
     OpId op = plan_.op(Op::Code::Pull, pid_, {*ours}, "to map");
     pulled_.emplace(key, op);
     return Operand::result(op);
-  }
-
-  bool has_pages(const pb::Vma& vma) const {
-    auto it = std::ranges::partition_point(
-        mm_.pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
-    return it != mm_.pages().end() && it->start() < vma.end();
   }
 
   // The parts of the runs that are not there yet.
@@ -382,21 +381,29 @@ Result<void> plan_memory(Planning& planning, const pb::Process& process, const p
   return {};
 }
 
+void plan_seals(Planning& planning, const pb::Process& process) {
+  const pb::AddressSpace* mm = planning.plan.index().address_space(process.mm_id());
+  if (mm == nullptr) return;
+  constexpr long kMseal = 462;  // since 6.10
+  for (const pb::Vma& vma : mm->vmas())
+    if ((vma.flags() & vm::kSealed) && vma.kind() != pb::SPECIAL)
+      planning.plan.call(process.pid(), kMseal, {vma.start(), vma.end() - vma.start(), 0}, "seal");
+}
+
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   const pb::AddressSpace* mm = planning.plan.index().address_space(process.mm_id());
   if (mm == nullptr) return {};
   PlanBuilder& plan = planning.plan;
   Actor pid = process.pid();
+  // Before any mlock, which guards cannot be put into.
+  for (const pb::Extent& guard : mm->guards())
+    plan.call(pid, SYS_madvise, {guard.offset(), guard.length(), kGuardInstall}, "guard pages");
   for (const pb::Vma& vma : mm->vmas()) {
     if (vma.kind() == pb::SPECIAL) continue;
     std::uint64_t len = vma.end() - vma.start();
-    auto it = std::ranges::partition_point(
-        mm->pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
-    bool filled = is_private(vma) && it != mm->pages().end() && it->start() < vma.end();
     // A late child's mapping has its parent's protection; saying it again costs nothing where it is right.
     int prot = protection(vma);
-    bool opened = is_private(vma) && (filled || was_writable(vma));
-    if ((opened && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
+    if ((writable_first(*mm, vma) && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
         planning.late.contains(process.pid()))
       plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
     for (const Advice& advice : kAdvices)

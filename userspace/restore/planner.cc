@@ -163,6 +163,8 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   plan_helpers_end(planning);
   builder.phase("memory, last touches");
   for (const pb::Process* process : memory_owners(model)) TRY(plan_memory_end(planning, *process));
+  builder.phase("seals");
+  for (const pb::Process* process : memory_owners(model)) plan_seals(planning, *process);
   TRY(plan_files(planning));
   TRY(plan_objects_end(planning));
   builder.phase("mapped files made");

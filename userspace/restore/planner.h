@@ -61,6 +61,8 @@ Result<void> plan_mapped_files(Planning& planning);
 Result<void> plan_memory(Planning& planning, const pb::Process& process, const pb::Process* forked_from);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
+// Seals: nothing can be changed afterwards.
+void plan_seals(Planning& planning, const pb::Process& process);
 
 // files_plan.cc
 Result<void> plan_files(Planning& planning);

@@ -132,6 +132,8 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
   // only (kernel/sched/syscalls.c:__setscheduler_params()).
   if (s.policy() != SCHED_OTHER && s.policy() != SCHED_BATCH)
     plan.call(tid, SYS_setpriority, {PRIO_PROCESS, 0, s.nice()}, "nice");
+  // Real-time policies have no use for it and keep it all the same; sched_setattr(2) then ignores it.
+  plan.call(tid, SYS_setpriority, {0 /*PRIO_PROCESS*/, 0, s.nice()}, "nice");
   plan.call(tid, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "scheduling");
   if (!s.affinity().empty())
     plan.call(tid, SYS_sched_setaffinity,
