@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -101,6 +102,8 @@ int report(const Error& error, bool json) {
 
 int main(int argc, char** argv) try {
   using namespace bpfckpt;
+  // What is wrong with an image is told by an Error; protobuf would print lines of its own besides.
+  google::protobuf::SetLogHandler(nullptr);
   std::vector<std::string> words(argv + 1, argv + argc);
   auto command = cli::parse(words, cli::default_config_paths());
   if (!command) return report(command.error(), cli::wants_json(words));

@@ -3,6 +3,8 @@
 // resolve in the index; ids that are used twice have been refused before.
 #pragma once
 
+#include <google/protobuf/stubs/common.h>
+
 #include <string_view>
 #include <unordered_set>
 
@@ -29,6 +31,13 @@ Result<void> check_ids(const Messages& messages, std::string_view what) {
 template <class... Args>
 Failure refuse(fmt::format_string<Args...> format, Args&&... args) {
   return fail(Error::bad_image(fmt::format(format, std::forward<Args>(args)...)));
+}
+
+// Protobuf writes a string that is not UTF-8, but does not read it again. Bytes from the kernel that are no
+// text are written as \xNN by who puts them into the model.
+inline bool is_text(std::string_view text, std::size_t max_bytes) {
+  return text.size() <= max_bytes &&
+         google::protobuf::internal::IsStructurallyValidUTF8(text.data(), static_cast<int>(text.size()));
 }
 
 // Longest path that the kernel's d_path() can give is a page; the longest name of anything else is shorter.

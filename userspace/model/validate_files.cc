@@ -24,14 +24,14 @@ Result<void> check_content(const pb::Content& content) {
 // Of a File or a FileObject.
 template <class Described>
 Result<void> check_kind(const Described& described) {
-  if (described.kind().empty() || described.kind().size() > kMaxNameBytes) return refuse("bad kind");
+  if (described.kind().empty() || !is_text(described.kind(), kMaxNameBytes)) return refuse("bad kind");
   if (described.has_detail()) TRY(for_each_content(described.detail(), check_content));
   return {};
 }
 
 Result<void> check_file(const pb::File& file, const ModelIndex& index) {
   TRY(check_kind(file));
-  if (file.path().path().size() > kMaxPathBytes || file.operations().size() > kMaxNameBytes)
+  if (file.path().path().size() > kMaxPathBytes || !is_text(file.operations(), kMaxNameBytes))
     return refuse("path or name is too long");
   if (file.path().path().find('\0') != std::string::npos) return refuse("path holds a zero byte");
   if (file.object_id() != 0 && index.object(file.object_id()) == nullptr)

@@ -21,7 +21,7 @@ Result<void> check_vma(const pb::Vma& vma, std::uint64_t previous_end, const Mod
   if (!pb::VmaKind_IsValid(vma.kind())) return refuse("bad kind {}", static_cast<int>(vma.kind()));
   if (!aligned(vma.file_offset()) || vma.file_offset() + (vma.end() - vma.start()) < vma.file_offset())
     return refuse("bad file offset {:#x}", vma.file_offset());
-  if (vma.name().size() > kMaxNameBytes) return refuse("name is too long");
+  if (!is_text(vma.name(), kMaxNameBytes)) return refuse("name is too long, or no UTF-8");
   bool needs_file =
       vma.kind() == pb::FILE_PRIVATE || vma.kind() == pb::FILE_SHARED || vma.kind() == pb::ANONYMOUS_SHARED;
   if (vma.file_id() == 0 ? needs_file : index.file(vma.file_id()) == nullptr)
@@ -65,7 +65,8 @@ Result<void> check_address_space(const pb::AddressSpace& mm, const ModelIndex& i
   if (mm.exe_file_id() != 0 && index.file(mm.exe_file_id()) == nullptr)
     return refuse("no file {}", mm.exe_file_id());
   if (mm.auxv_size() % 2 != 0 || mm.auxv_size() > kMaxAuxvWords) return refuse("bad auxv");
-  if (mm.pages_image().size() > kMaxNameBytes) return refuse("name of the page image is too long");
+  if (!is_text(mm.pages_image(), kMaxNameBytes))
+    return refuse("name of the page image is too long, or no UTF-8");
   std::uint64_t previous_end = 0;
   for (const auto& vma : mm.vmas()) {
     TRY(check_vma(vma, previous_end, index), "vma {:#x}-{:#x}", vma.start(), vma.end());

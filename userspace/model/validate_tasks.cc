@@ -43,7 +43,7 @@ Result<void> check_levels(const Levels& pids) {
 Result<void> check_thread(const pb::Thread& thread, bool runs, const ModelIndex& index) {
   TRY(check_levels(thread.ns_tid()));
   TRY(check_pending(thread.pending()));
-  if (thread.comm().size() > kMaxCommBytes) return refuse("comm is too long");
+  if (!is_text(thread.comm(), kMaxCommBytes)) return refuse("comm is too long, or no UTF-8");
   if (thread.pdeath_signal() > kMaxSignal) return refuse("bad pdeath signal {}", thread.pdeath_signal());
   if (thread.seccomp_mode() > 2) return refuse("bad seccomp mode {}", thread.seccomp_mode());
   if (thread.scheduling().affinity().size() > kMaxAffinityBytes) return refuse("cpu mask is too long");
@@ -108,7 +108,7 @@ Result<void> check_process(const pb::Process& process, const ModelIndex& index,
   if (process.pgid() > kMaxPid || process.sid() > kMaxPid) return refuse("bad process group or session");
   if (process.exit_code() > 0xffff) return refuse("bad exit code {:#x}", process.exit_code());
   if (process.rlimits_size() > kMaxRlimits) return refuse("{} limits", process.rlimits_size());
-  if (process.cgroup().size() > kMaxPathBytes) return refuse("cgroup path is too long");
+  if (!is_text(process.cgroup(), kMaxPathBytes)) return refuse("cgroup path is too long, or no UTF-8");
   TRY(check_levels(process.ns_pid()));
   TRY(check_signals(process));
   TRY(check_timers(process));
@@ -157,8 +157,8 @@ Result<void> check_tasks(const pb::Tasks& tasks, const ModelIndex& index) {
     TRY(check_path(fs.root()), "fs context {}: root", fs.id());
   }
   for (const auto& credentials : tasks.credentials())
-    if (credentials.groups_size() > kMaxGroups || credentials.security_label().size() > kMaxPathBytes)
-      return refuse("credentials {}: too long", credentials.id());
+    if (credentials.groups_size() > kMaxGroups || !is_text(credentials.security_label(), kMaxPathBytes))
+      return refuse("credentials {}: too long, or no UTF-8", credentials.id());
   return {};
 }
 
