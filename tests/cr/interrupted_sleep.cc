@@ -30,7 +30,8 @@ void cr::test() {
       const double start = now();
       CHECK_EQ(static_cast<long>(sleep(&left)), 0L);
       CHECK(now() - start >= kSleep);
-      CHECK_EQ(left.tv_sec, 77);
+      // Any interruption of a relative sleep, such as a stop, leaves the rest of its time there.
+      if (number == 2) CHECK_EQ(left.tv_sec, 77);
     };
   };
   std::thread relative(measured(0, [=](timespec* left) { return ::syscall(SYS_nanosleep, &length, left); }));

@@ -18,6 +18,7 @@ std::optional<target::RestartCall> restart_of(const pb::Thread& thread) {
   if (!thread.has_restart()) return std::nullopt;
   target::RestartCall call;
   call.call = thread.restart().call();
+  call.clock = static_cast<int>(thread.restart().clock());
   if (thread.restart().remaining_ns() >= 0) call.remaining_ns = thread.restart().remaining_ns();
   return call;
 }

@@ -20,12 +20,13 @@ namespace bpfckpt::target {
 // NT_PRSTATUS as ptrace gives it.
 using Registers = user_regs_struct;
 
-// What a call interrupted with -ERESTART_RESTARTBLOCK waits for: restart_block.fn names the call (its number
-// may be lost: a second interruption finds restart_syscall(2) in its place), and the time that is left of its
-// limit.
+// What a call interrupted with -ERESTART_RESTARTBLOCK waits for: restart_block.fn names the kind of call (its
+// number may be lost: a second interruption finds restart_syscall(2) in its place), and the time that is left
+// of its limit.
 struct RestartCall {
-  std::uint32_t call = 0;                    // system call number
+  std::uint32_t call = 0;  // system call number; nanosleep(2) may be called clock_nanosleep(2)
   std::optional<std::int64_t> remaining_ns;  // nullopt: as the arguments say, or no limit
+  int clock = 0;                             // CLOCK_* that a sleep is measured by
 };
 
 // A thread's registers, and bytes that must be in its memory when it goes on with them. The bytes lie in the

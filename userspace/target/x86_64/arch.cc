@@ -71,6 +71,16 @@ void limit(Continuation& to, std::uint32_t call, std::int64_t remaining_ns) {
   *pointer = to.patch_at.value();
 }
 
+// The call whose arguments are in the registers, which interruptions leave alone. Both sleeps have the same
+// restart_block. nanosleep(2), which is by CLOCK_MONOTONIC, has a pointer where the other has its clock.
+std::uint32_t call_to_make(const Registers& registers, const std::optional<RestartCall>& restart) {
+  if (registers.orig_rax != SYS_restart_syscall || !restart)
+    return static_cast<std::uint32_t>(registers.orig_rax);
+  if (restart->call == SYS_clock_nanosleep && static_cast<int>(registers.rdi) != restart->clock)
+    return SYS_nanosleep;
+  return restart->call;
+}
+
 // struct sigcontext and struct ucontext as rt_sigreturn(2) reads them
 // (arch/x86/include/uapi/asm/sigcontext.h).
 struct SignalContext {
@@ -200,7 +210,7 @@ Continuation continue_afresh(const Registers& stopped, const std::optional<Resta
     if (static_cast<long>(registers.orig_rax) < 0) registers.orig_rax = SYS_restart_syscall;
   }
   if (error_of(registers) != kErestartRestartblock) return to;
-  const auto call = restart ? restart->call : static_cast<std::uint32_t>(registers.orig_rax);
+  const std::uint32_t call = call_to_make(registers, restart);
   if (call == SYS_restart_syscall) {
     // Nobody knows which call it was: as a kernel that lost the block (do_no_restart_syscall()).
     set_error(registers, EINTR);
