@@ -4,6 +4,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <charconv>
+
 namespace bpfckpt {
 namespace {
 
@@ -61,10 +63,26 @@ std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (unsigned char c : text) {
-    if (c >= 0x20 && c < 0x7f)
+    if (c >= 0x20 && c < 0x7f && c != '\\')
       out += static_cast<char>(c);
     else
       out += fmt::format("\\x{:02x}", c);
+  }
+  return out;
+}
+
+std::string from_printable(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char c = 0;
+    if (text.substr(i).starts_with("\\x") && i + 4 <= text.size() &&
+        std::from_chars(text.data() + i + 2, text.data() + i + 4, c, 16).ptr == text.data() + i + 4) {
+      out += static_cast<char>(c);
+      i += 3;
+    } else {
+      out += text[i];
+    }
   }
   return out;
 }

@@ -24,7 +24,9 @@ Result<std::unique_ptr<google::protobuf::Message>> unpack(const google::protobuf
 Result<void> for_each_content(const google::protobuf::Any& detail,
                               const std::function<Result<void>(const pb::Content&)>& visit);
 // For text from the kernel or from an image on its way to people: control characters and bytes that are not
-// ASCII become \xNN.
+// ASCII become \xNN, as does the backslash.
 std::string printable(std::string_view text);
+// What printable() was given.
+std::string from_printable(std::string_view text);
 
 }  // namespace bpfckpt

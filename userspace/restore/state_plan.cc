@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "model/details.h"
 #include "restore/credentials_plan.h"
 #include "restore/planner.h"
 
@@ -178,7 +179,7 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
 void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread) {
   PlanBuilder& plan = planning.plan;
   Actor tid = thread.tid();
-  plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(thread.comm())), 0, 0, 0}, "name");
+  plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
   if (thread.robust_list() != 0)
     plan.call(tid, SYS_set_robust_list, {thread.robust_list(), thread.robust_list_len()});
   plan.call(tid, SYS_set_tid_address, {thread.clear_child_tid()});
@@ -225,7 +226,7 @@ void plan_zombies(Planning& planning) {
   for (const pb::Process& process : planning.model().tasks.processes()) {
     if (process.state() != pb::ZOMBIE) continue;
     const pb::Thread& thread = process.threads(0);
-    plan.call(process.pid(), SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(thread.comm())), 0, 0, 0}, "name");
+    plan.call(process.pid(), SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
     plan_credentials(plan, process.pid(), plan.index().credentials(thread.credentials_id()));
     plan.op(Op::Code::Exit, process.pid(), {process.exit_code()}, "zombie");
     // Seen to have ended, and left as it is.
