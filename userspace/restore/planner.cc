@@ -178,10 +178,12 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
     for (const pb::Thread& thread : process.threads()) plan_thread_state(planning, process, thread);
   }
   builder.phase("last");
+  std::set<std::uint32_t> tables;  // processes may share one (CLONE_FILES)
   for (const pb::Process& process : processes) {
     if (!lives(process)) continue;
     plan_process_end(planning, process);
-    builder.call(process.pid(), SYS_close, {builder.plan().channel_fd}, "nothing of ours stays");
+    if (tables.insert(process.fd_table_id()).second)
+      builder.call(process.pid(), SYS_close, {builder.plan().channel_fd}, "nothing of ours stays");
   }
   assign_slots(planning);
   return builder.finish();
