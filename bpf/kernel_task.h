@@ -10,6 +10,7 @@
 enum {
 	PID_OF_PGRP = 2,	/* PIDTYPE_PGID in signal_struct.pids */
 	PID_OF_SESSION = 3,	/* PIDTYPE_SID */
+	CLOCK_REALTIME_ = 0,
 	CLOCK_REALTIME_ALARM_ = 8,
 	CLOCK_BOOTTIME_ALARM_ = 9,
 };
@@ -21,8 +22,13 @@ struct timerqueue_node {
 };
 
 /* node is a timerqueue_linked_node in 7.x: the way to `expires` is the same. */
+struct hrtimer_clock_base {
+	int clockid;
+};
+
 struct hrtimer {
 	struct timerqueue_node node;
+	struct hrtimer_clock_base *base;
 	unsigned char state;	/* HRTIMER_STATE_ENQUEUED 1 */
 };
 

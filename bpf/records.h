@@ -301,7 +301,7 @@ BPFCKPT_SIZE(struct sighand_record, 2072);
 struct timer_record {
 	struct record_head head;
 	__u64 sigev_value;
-	__u64 expires_ns;	/* absolute on the timer's clock; 0: not armed */
+	__u64 expires_ns;	/* absolute on `expires_clock`; 0: not armed */
 	__u64 interval_ns;
 	__s32 id;
 	__s32 clock;
@@ -311,8 +311,10 @@ struct timer_record {
 	__u32 overrun;
 	__u32 tgid;
 	__u32 cpu_pid;		/* CPU-time clocks: whose time; the clock's bit 2 says thread or process */
+	__s32 expires_clock;	/* CLOCK_REALTIME set relatively is counted by CLOCK_MONOTONIC (common_hrtimer_arm()) */
+	__u32 pad;
 };
-BPFCKPT_SIZE(struct timer_record, 64);
+BPFCKPT_SIZE(struct timer_record, 72);
 
 enum mm_record_flags {
 	MM_THP_DISABLED = 1,

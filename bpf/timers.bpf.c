@@ -49,6 +49,9 @@ static long write_timer(__u32 i __attribute__((unused)), struct timer_walk *walk
 		queue = member_address(timer, struct k_itimer___v613, sigq);
 	}
 	record.expires_ns = expiry(timer, record.clock, armed);
+	record.expires_clock = record.clock;
+	if (record.clock == CLOCK_REALTIME_ && record.expires_ns)
+		record.expires_clock = BPF_CORE_READ(timer, it.real.timer.base, clockid);
 	if (record.clock < 0 || record.clock == 2 || record.clock == 3)
 		record.cpu_pid = pid_number(BPF_CORE_READ(timer, it.cpu.pid), walk->level);
 	record.signal_number = BPF_CORE_READ(queue, info.si_signo);

@@ -25,7 +25,7 @@ inline bool is_cpu_clock(int clock) {
 // The clock that a timer's expiry is measured by, seen from here: its own "this process" is the timer's
 // owner.
 inline clockid_t timer_clock(const timer_record& timer) {
-  if (!is_cpu_clock(timer.clock)) return timer.clock;
+  if (!is_cpu_clock(timer.clock)) return timer.expires_clock;
   const bool per_thread =
       timer.clock < 0 ? (timer.clock & kCpuPerThread) != 0 : timer.clock == CLOCK_THREAD_CPUTIME_ID;
   const int which = timer.clock < 0 ? timer.clock & 3 : kCpuSched;
