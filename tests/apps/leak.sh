@@ -20,7 +20,7 @@ around() {
   count_bpf
   echo "processes $(cat /proc/[0-9]*/comm 2>/dev/null | grep -c -e '^bpfckpt' -e '^cr_')"
   echo "mounts $(wc -l </proc/self/mounts)"
-  echo "files $(find /tmp /run/bpfckpt /dev/shm -xdev 2>/dev/null | grep -c bpfckpt)"
+  echo "files $({ find /tmp /dev/shm -maxdepth 1 -name '*bpfckpt*'; find /run/bpfckpt; } 2>/dev/null | wc -l)"
 }
 
 # The first run fills the caches that are meant to stay.
