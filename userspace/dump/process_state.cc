@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 
+#include <algorithm>
+#include <cstring>
 #include <deque>
 
 namespace bpfckpt::dump {
@@ -71,9 +74,9 @@ class Questions {
       out.set_restorer(a.restorer);
       out.set_mask(a.mask);
     }
-    timer(0, *process_.mutable_itimer_real());
-    timer(1, *process_.mutable_itimer_virtual());
-    timer(2, *process_.mutable_itimer_prof());
+    alarm(*process_.mutable_itimer_real());
+    cpu_timer(1, *process_.mutable_itimer_virtual());
+    cpu_timer(2, *process_.mutable_itimer_prof());
     if (credentials_ != nullptr) credentials(*credentials_);
     batch_.clear();
     return {};
@@ -95,6 +98,30 @@ class Questions {
     };
     out.set_value_ns(ns(t.it_value));
     out.set_interval_ns(ns(t.it_interval));
+  }
+
+  // It went on while the process stood. What was seen before, pending signals among it, is older than the
+  // answer: a signal that came in between would be lost.
+  void alarm(pb::Itimer& out) const {
+    const bool was_armed = out.value_ns() != 0;
+    timer(0, out);
+    const bool signalled = std::ranges::any_of(process_.pending(), [](const std::string& info) {
+      std::int32_t signal = 0;  // siginfo_t begins with si_signo
+      std::memcpy(&signal, info.data(), sizeof signal);
+      return signal == SIGALRM;
+    });
+    if (was_armed && out.value_ns() == 0 && !signalled) out.set_value_ns(1000);
+  }
+
+  // setitimer(2) adds a tick (kernel/time/itimer.c:set_cpu_itimer()), which must not be added again and
+  // again.
+  void cpu_timer(int which, pb::Itimer& out) const {
+    timer(which, out);
+    timespec tick{};
+    ::clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    const auto tick_ns = static_cast<std::uint64_t>(tick.tv_nsec);
+    if (out.value_ns() != 0)
+      out.set_value_ns(out.value_ns() > tick_ns + 1000 ? out.value_ns() - tick_ns : 1000);
   }
 
   void credentials(pb::Credentials& out) const {

@@ -3,6 +3,7 @@
 //
 // Order matters: limits after memory and files are there; credentials after everything that needs privileges; what a
 // change of credentials resets (dumpable, the parent-death signal) after them.
+#include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
