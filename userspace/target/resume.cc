@@ -50,12 +50,25 @@ HeldTree::~HeldTree() {
   }
 }
 
+// While all are held: the leader takes the signal, ahead of those that are pending, which lower numbers would
+// be; the others stop before they do anything else.
+Result<void> HeldTree::stop(Process& process) {
+  SeizedTask& leader = process.threads.front();
+  TRY_ASSIGN(const std::uint64_t mask, leader.blocked());
+  TRY(leader.set_blocked(~(std::uint64_t{1} << (process.stop_signal - 1))));
+  if (::kill(process.pid, process.stop_signal) != 0) return fail(Error::system("kill"));
+  TRY(leader.resume());
+  TRY(must_stop(leader, within(kStopTime)));
+  return leader.set_blocked(mask);
+}
+
 Result<void> HeldTree::release() {
   Result<void> result;
-  for (const Process& process : processes_) {
-    // While all are held: the first to be let go takes the signal and stops the others.
-    if (process.stop_signal != 0 && ::kill(process.pid, process.stop_signal) != 0 && result)
-      result = fail(Error::system(fmt::format("stop pid {}", process.pid)));
+  for (Process& process : processes_) {
+    if (process.stop_signal == 0) continue;
+    auto stopped = stop(process);
+    if (!stopped && result)
+      result = fail(std::move(stopped.error()).in(fmt::format("stop pid {}", process.pid)));
   }
   for (Process& process : processes_) process.threads.clear();
   processes_.clear();

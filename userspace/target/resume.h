@@ -52,8 +52,9 @@ class HeldTree {
   struct Process {
     pid_t pid;
     int stop_signal;
-    std::vector<SeizedTask> threads;
+    std::vector<SeizedTask> threads;  // the leader first
   };
+  Result<void> stop(Process& process);
   std::vector<Process> processes_;
 };
 
