@@ -2,6 +2,7 @@
 #include "dump/dump.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include "base/log.h"
 #include "base/stopwatch.h"
@@ -16,7 +17,7 @@
 namespace bpfckpt::dump {
 namespace {
 
-Result<Model> look(Collector& collector, pid_t root) {
+Result<Model> look_once(Collector& collector, pid_t root) {
   TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.tree(root));
   std::vector<pid_t> processes;
   for (const TaskSummary& task : tasks)
@@ -25,6 +26,20 @@ Result<Model> look(Collector& collector, pid_t root) {
   auto model = to_model(records, root);
   collector.recycle(std::move(records));
   return model;
+}
+
+// The running tree. Processes may end between two readings of theirs; where that happens again and again,
+// what there is to be said about the tree is said when it stands still.
+Result<Model> look(Collector& collector, pid_t root) {
+  for (int attempt = 0; attempt < 3; attempt++) {
+    auto model = look_once(collector, root);
+    if (model) return model;
+    const Error& error = model.error();
+    const bool vanished =
+        error.code() == Error::Code::TargetGone || error.err() == ENOENT || error.err() == ESRCH;
+    if (!vanished || ::kill(root, 0) != 0) return model;
+  }
+  return Model{};
 }
 
 // All findings at once, not the first one.
