@@ -126,8 +126,9 @@ class FilesPlanner {
     const Operand* fd = plan_.file(file.id());
     if (fd == nullptr) return fail(Error::bug("the kind made no descriptor"));
     if (file.has_owner() && file.owner().pid() != 0) plan_owner(file.owner(), *fd);
-    // O_ASYNC has an effect only once there is an owner.
-    if (file.flags() & O_ASYNC) plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags()}, "O_ASYNC of file");
+    // open(2) takes the flag without doing anything about it, and fcntl(2) looks at what changes only.
+    if (file.flags() & O_ASYNC)
+      plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags() & ~std::uint32_t{O_ASYNC}});
     return {};
   }
 
@@ -159,6 +160,11 @@ class FilesPlanner {
       }
       holder.table->take(wanted);
     }
+    // By somebody who has it: the signal's si_fd is the number by which this was called (fs/fcntl.c:setfl()).
+    const std::vector<Holder>& holders = holders_[file.id()];
+    if ((file.flags() & O_ASYNC) && !holders.empty())
+      plan_.call(holders.front().pid, SYS_fcntl, {holders.front().entry->fd(), F_SETFL, file.flags()},
+                 "O_ASYNC of file");
     plan_.about(0);
   }
 
