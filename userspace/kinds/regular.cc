@@ -24,6 +24,12 @@ namespace {
 constexpr std::uint32_t kTmpfile = O_TMPFILE & ~O_DIRECTORY;
 constexpr std::uint32_t kNeverAgain = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
 
+// A file that never had a name (O_TMPFILE) may still be given one by linkat(2), which a deleted one may not.
+// The kernel calls it by its inode number (fs/dcache.c:d_mark_tmpfile()).
+bool never_had_name(const pb::File& file) {
+  return file.path().path().ends_with(fmt::format("/#{}", file.inode().number()));
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
   pb::GhostFile ghost;
@@ -60,9 +66,19 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
     plan.set_object(object.id(), Operand::result(directory));
     return {};
   }
-  OpId fd = plan.call(kSelf, SYS_openat,
-                      {AT_FDCWD, Operand::data(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600}, "deleted file");
-  plan.call(kSelf, SYS_unlink, {Operand::data(path)});
+  OpId fd = 0;
+  if (never_had_name(file)) {
+    const std::string& name = file.path().path();
+    DataId directory = plan.text(name.substr(0, std::max<std::size_t>(1, name.rfind('/'))));
+    fd = plan.call(kSelf, SYS_openat,
+                   {AT_FDCWD, Operand::data(directory), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600},
+                   "file without a name");
+  } else {
+    fd = plan.call(kSelf, SYS_openat,
+                   {AT_FDCWD, Operand::data(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600},
+                   "deleted file");
+    plan.call(kSelf, SYS_unlink, {Operand::data(path)});
+  }
   plan.fill(Operand::result(fd), ghost.content());
   plan.call(kSelf, SYS_fchown, {Operand::result(fd), ghost.uid(), ghost.gid()});
   plan.call(kSelf, SYS_fchmod, {Operand::result(fd), ghost.mode() & 07777});
