@@ -147,7 +147,7 @@ void assign_slots(Planning& planning) {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));
@@ -178,6 +178,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
     for (const pb::Thread& thread : process.threads()) plan_thread_state(planning, process, thread);
   }
   builder.phase("last");
+  for (auto& [inode, fd] : planning.removed_directories) builder.call(kSelf, SYS_close, {fd});
   std::set<std::uint32_t> tables;  // processes may share one (CLONE_FILES)
   for (const pb::Process& process : processes) {
     if (!lives(process)) continue;

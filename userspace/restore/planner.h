@@ -35,6 +35,9 @@ struct Planning {
     bool session = false;
   };
   std::vector<Helper> helpers;
+  std::set<std::uint32_t> fs_contexts_made;
+  // Working directories that have no name any more: bpfckpt's descriptors, by device and inode.
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories;
 
   const Model& model() const { return plan.model(); }
 };

@@ -42,6 +42,9 @@ void plan_itimer(PlanBuilder& plan, Actor pid, int which, const pb::Itimer& time
   itimerval value{timeval_of(timer.interval_ns()), timeval_of(timer.value_ns())};
   // Less than a microsecond to go: zero would disarm it.
   if (timer.value_ns() != 0 && timer.value_ns() < 1000) value.it_value.tv_usec = 1;
+  // A periodic alarm whose signal is pending starts again when that is taken
+  // (kernel/signal.c:dequeue_signal()), if it has a period, which only a timer that was armed has.
+  if (timer.value_ns() == 0) value.it_value = value.it_interval;
   plan.call(pid, SYS_setitimer, {which, Operand::data(plan.bytes_of(value)), 0}, "interval timer");
 }
 
@@ -111,12 +114,39 @@ void plan_oom_score(PlanBuilder& plan, const pb::Process& process) {
   plan.call(kSelf, SYS_close, {Operand::result(file)});
 }
 
-void plan_fs(PlanBuilder& plan, const pb::Process& process) {
+// A directory without a name, for those that stand in it. It is made and removed by us.
+Operand removed_directory(Planning& planning, const pb::Path& path) {
+  PlanBuilder& plan = planning.plan;
+  auto [it, fresh] = planning.removed_directories.try_emplace({path.device(), path.inode()}, 0);
+  if (fresh) {
+    std::string name = path.path();
+    for (int i = 0; plan.environment().path_exists(name); i++)
+      name = fmt::format("{}.bpfckpt-{}", path.path(), i);
+    Operand where = Operand::data(plan.text(name));
+    plan.call(kSelf, SYS_mkdir, {where, path.mode() & 07777}, "removed directory");
+    OpId fd = plan.call(kSelf, SYS_open, {where, O_RDONLY | O_DIRECTORY | O_CLOEXEC}, "removed directory");
+    plan.call(kSelf, SYS_fchmod, {Operand::result(fd), path.mode() & 07777});
+    plan.call(kSelf, SYS_rmdir, {where});
+    it->second = Operand::result(fd);
+  }
+  return it->second;
+}
+
+void plan_fs(Planning& planning, const pb::Process& process) {
+  PlanBuilder& plan = planning.plan;
   const pb::FsContext* fs = plan.index().fs_context(process.fs_id());
-  if (fs == nullptr) return;
+  // Once for those that share it (CLONE_FS): names lead elsewhere after a chroot.
+  if (fs == nullptr || !planning.fs_contexts_made.insert(fs->id()).second) return;
   Actor pid = process.pid();
-  plan.call(pid, SYS_chdir, {Operand::data(plan.text(fs->cwd().path()))}, "working directory");
-  if (fs->root().path() != "/") plan.call(pid, SYS_chroot, {Operand::data(plan.text(fs->root().path()))}, "root");
+  if (fs->cwd().deleted()) {
+    OpId there = plan.op(Op::Code::Pull, pid, {removed_directory(planning, fs->cwd())}, "working directory");
+    plan.call(pid, SYS_fchdir, {Operand::result(there)}, "working directory");
+    plan.call(pid, SYS_close, {Operand::result(there)});
+  } else {
+    plan.call(pid, SYS_chdir, {Operand::data(plan.text(fs->cwd().path()))}, "working directory");
+  }
+  if (fs->root().path() != "/")
+    plan.call(pid, SYS_chroot, {Operand::data(plan.text(fs->root().path()))}, "root");
   plan.call(pid, SYS_umask, {fs->umask()});
 }
 
@@ -159,7 +189,7 @@ void plan_pending(PlanBuilder& plan, Actor pid, Actor tid, const std::string& in
 void plan_process_state(Planning& planning, const pb::Process& process) {
   PlanBuilder& plan = planning.plan;
   Actor pid = process.pid();
-  plan_fs(plan, process);
+  plan_fs(planning, process);
   for (const pb::SigAction& action : process.sigactions()) {
     KernelSigaction value{action.handler(), action.flags(), action.restorer(), action.mask()};
     plan.call(pid, SYS_rt_sigaction, {action.signal(), Operand::data(plan.bytes_of(value)), 0, 8}, "signal action");
