@@ -23,6 +23,8 @@ os._exit(int(sys.argv[2]))
 
 def dumped(how):
     go_on = os.path.join(ckpt.DIRECTORY, "go_on." + how)
+    if os.path.exists(go_on):
+        os.unlink(go_on)  # of an earlier one, which has ended: this one would end at once
     app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, go_on, how])
     ckpt.wait_until("the program", lambda: app.text().count("READY") == dumped.count + 1)
     dumped.count += 1
@@ -58,7 +60,6 @@ for how, expected in (("0", 0), ("43", 43), ("signal", 128 + signal.SIGTERM)):
 
 # -s at restore: everything is there, stopped, without a tracer, and SIGCONT starts it.
 app, go_on = dumped("0")
-os.unlink(go_on)
 app.dump()
 app.restore_args = ["-s"]
 app.restore()
@@ -71,7 +72,6 @@ os.kill(app.pid, signal.SIGCONT)
 app.finish()
 
 # -s at dump: stopped in place.
-os.unlink(go_on)
 app, go_on = dumped("0")
 images = app.images()
 status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-s", "-t", str(app.pid), "-D", images])
