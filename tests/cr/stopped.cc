@@ -38,8 +38,3 @@ void cr::test() {
     child->join();
   }
 }
-
-cr::Options cr::options() {
-  // An interrupted sleep goes on with the rest of its time, which is put below the thread's stack.
-  return {.ignore = {"*/memory"}};
-}

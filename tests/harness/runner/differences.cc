@@ -44,7 +44,7 @@ void compare_memory(pid_t pid, const std::map<std::uint64_t, std::string>& befor
     blocks.merge(
         differing_blocks(address, a == before.end() ? zero : a->second, b == after.end() ? zero : b->second));
   }
-  if (blocks.size() <= static_cast<std::size_t>(threads)) return;
+  if (blocks.size() <= 2 * static_cast<std::size_t>(threads)) return;
   std::string where;
   for (const std::uint64_t block : blocks) {
     if (where.size() < 200) where += fmt::format(" {:x}", block);

@@ -25,7 +25,8 @@ struct Snapshot {
   std::map<std::string, std::string> facts;
   // Per process: page address -> bytes, of private anonymous and changed file pages that are not all zero.
   std::map<pid_t, std::map<std::uint64_t, std::string>> pages;
-  // Threads of each process: each may have one rseq area, which the kernel rewrites at will.
+  // Threads of each process: each may have one rseq area, which the kernel rewrites at will, and, below its
+  // stack, the rest of a sleep's time.
   std::map<pid_t, int> threads;
 };
 
