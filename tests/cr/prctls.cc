@@ -19,6 +19,7 @@ int get(int option) {
 }  // namespace
 
 void cr::test() {
+  REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
   Child child([] {
     REQUIRE(::prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0);
     REQUIRE(::prctl(PR_SET_DUMPABLE, 0) == 0);
@@ -50,14 +51,19 @@ void cr::test() {
       ::_exit(0);
     }
   });
-  std::thread thread([] {
-    REQUIRE(::prctl(PR_SET_PDEATHSIG, SIGUSR1) == 0);
-    REQUIRE(::prctl(PR_SET_TIMERSLACK, 123456) == 0);
-    wait_released();
-    CHECK_EQ(get(PR_GET_PDEATHSIG), SIGUSR1);
-    CHECK_EQ(::prctl(PR_GET_TIMERSLACK), 123456);
+  // The root itself loses its signal, as its parent, the restoring program, ends.
+  Child threaded([] {
+    std::thread thread([] {
+      REQUIRE(::prctl(PR_SET_PDEATHSIG, SIGUSR1) == 0);
+      REQUIRE(::prctl(PR_SET_TIMERSLACK, 123456) == 0);
+      wait_released();
+      CHECK_EQ(get(PR_GET_PDEATHSIG), SIGUSR1);
+      CHECK_EQ(::prctl(PR_GET_TIMERSLACK), 123456);
+    });
+    thread.join();
+    CHECK_EQ(get(PR_GET_PDEATHSIG), 0);
   });
-  REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+  REQUIRE(::prctl(PR_SET_PDEATHSIG, SIGUSR2) == 0);
   REQUIRE(::prctl(PR_SET_TIMERSLACK, 77777) == 0);
   REQUIRE(::prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0) == 0);
   await_waiting(3);
@@ -66,7 +72,7 @@ void cr::test() {
   CHECK_EQ(::prctl(PR_GET_TIMERSLACK), 77777);
   CHECK_EQ(::prctl(PR_MCE_KILL_GET, 0, 0, 0, 0), PR_MCE_KILL_EARLY);
   CHECK_EQ(get(PR_GET_PDEATHSIG), 0);
-  thread.join();
+  threaded.join();
   child.join();
   adopted.join();
 }

@@ -38,6 +38,7 @@ Result<int> run_restore(const RestoreOptions& options, std::ostream& out) {
   restore::Options restore;
   restore.images_dir = options.common.images_dir;
   restore.policy.shell_job = options.shell_job;
+  restore.policy.parent_ends = options.detached && !options.sibling;
   for (const InheritedFd& inherited : options.inherit_fds)
     restore.policy.inherited.emplace(inherited.resource, inherited.fd);
   restore.sibling = options.sibling;

@@ -14,6 +14,8 @@ namespace bpfckpt::restore {
 // What the user asked of a restore, as far as it changes the plan.
 struct RestorePolicy {
   bool shell_job = false;  // the session and the terminal are the caller's
+  // The root's parent, bpfckpt, ends as soon as the tree runs.
+  bool parent_ends = false;
   // A file that the caller gives, by what it was called at dump ("pipe:[4711]", "file[mnt:ino]", "tty[rdev:dev]",
   // a path): the descriptor of bpfckpt's to use.
   std::map<std::string, int> inherited;

@@ -234,7 +234,11 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
 
   plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
   if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
-  if (thread.pdeath_signal() != 0) plan.call(tid, SYS_prctl, {PR_SET_PDEATHSIG, thread.pdeath_signal(), 0, 0, 0});
+  // The root would be sent its signal as soon as it runs: its new parent's end, as little as its first parent's, is
+  // not what it waits for.
+  const bool orphaned = planning.policy.parent_ends && process.parent_pid() == 0;
+  if (thread.pdeath_signal() != 0 && !orphaned)
+    plan.call(tid, SYS_prctl, {PR_SET_PDEATHSIG, thread.pdeath_signal(), 0, 0, 0});
   for (const std::string& info : thread.pending()) plan_pending(plan, process.pid(), tid, info, true);
 }
 
