@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small ids for objects that the kernel names by pointer. A pointer that BPF saw is an object's identity while
-// the tree is frozen; no pointer reaches an image: each is turned into the next small number, from 1.
+// Small ids for objects that the kernel names by pointer. A pointer that BPF saw is an object's identity
+// while the tree is frozen; no pointer reaches an image: each is turned into the next small number, from 1.
 #pragma once
 
 #include <cstdint>

@@ -80,21 +80,24 @@ using Result = std::expected<T, Error>;
 using Failure = std::unexpected<Error>;
 
 // `return fail(Error::system("open"))` or `return fail(std::move(result.error()).in("pid 7"))`.
-inline Failure fail(Error error) { return Failure(std::move(error)); }
+inline Failure fail(Error error) {
+  return Failure(std::move(error));
+}
 
 }  // namespace bpfckpt
 
-// Leaves the function with the error of a Result; an optional fmt string and arguments add a frame of context.
+// Leaves the function with the error of a Result; an optional fmt string and arguments add a frame of
+// context.
 #define BPFCKPT_CONCAT_(a, b) a##b
 #define BPFCKPT_CONCAT(a, b) BPFCKPT_CONCAT_(a, b)
-#define TRY(expr, ...) \
-  do { \
-    if (auto&& try_result = (expr); !try_result) \
+#define TRY(expr, ...)                                                                                 \
+  do {                                                                                                 \
+    if (auto&& try_result = (expr); !try_result)                                                       \
       return ::bpfckpt::fail(std::move(try_result.error()) __VA_OPT__(.in(fmt::format(__VA_ARGS__)))); \
   } while (0)
 // Declares or assigns `lhs` from a Result's value, or leaves the function like TRY.
 #define TRY_ASSIGN(lhs, expr, ...) TRY_ASSIGN_(BPFCKPT_CONCAT(try_result_, __LINE__), lhs, expr, __VA_ARGS__)
-#define TRY_ASSIGN_(tmp, lhs, expr, ...) \
-  auto&& tmp = (expr); \
+#define TRY_ASSIGN_(tmp, lhs, expr, ...)                                                              \
+  auto&& tmp = (expr);                                                                                \
   if (!tmp) return ::bpfckpt::fail(std::move(tmp.error()) __VA_OPT__(.in(fmt::format(__VA_ARGS__)))); \
   lhs = std::move(*tmp)

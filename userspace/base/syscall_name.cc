@@ -8,8 +8,9 @@ namespace bpfckpt {
 
 std::string syscall_name(long number) {
   switch (number) {
-#define NAME(call) \
-  case __NR_##call: return #call;
+#define NAME(call)  \
+  case __NR_##call: \
+    return #call;
 #include "syscall_names.inc"
 #undef NAME
   }

@@ -77,7 +77,8 @@ Result<bool> scan_by_ioctl(Scan& scan, std::uint64_t start, std::uint64_t end) {
     int found = ::ioctl(scan.pagemap, kPagemapScan, &argument);
     if (found < 0 && errno == ENOTTY) return false;
     if (found < 0) return fail(Error::system("PAGEMAP_SCAN"));
-    for (int i = 0; i < found; i++) append(regions[i].categories & kIsGuard ? scan.guards : scan.pages, regions[i].start, regions[i].end);
+    for (int i = 0; i < found; i++)
+      append(regions[i].categories & kIsGuard ? scan.guards : scan.pages, regions[i].start, regions[i].end);
     if (argument.walk_end <= start) return fail(Error::system("PAGEMAP_SCAN does not advance", EIO));
     start = argument.walk_end;
   }

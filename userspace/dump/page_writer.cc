@@ -62,7 +62,8 @@ class Pieces {
   std::uint64_t done_ = 0;  // pages of runs_[at_]
 };
 
-// Through /proc/PID/mem, which reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE).
+// Through /proc/PID/mem, which reads what the process itself may not (PROT_NONE, protection keys:
+// FOLL_FORCE).
 Result<void> write_from_outside(const PageJob& job, int image_fd) {
   std::vector<char> buffer(kOutsideBuffer);
   Fd mem(::open(fmt::format("/proc/{}/mem", job.pid).c_str(), O_RDONLY | O_CLOEXEC));
@@ -136,9 +137,11 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
     for (Writer* writer : busy) {
       target::TaskWatch watch = writer->job.parasite->watch();
       auto written = writer->batch.wait(watch);
-      if (!written && written.error().code() == Error::Code::TargetGone) return fail(std::move(written.error()));
+      if (!written && written.error().code() == Error::Code::TargetGone)
+        return fail(std::move(written.error()));
       if (!written) {
-        // A short write: memory that the process may not read, or a full disk, of which the second try says so.
+        // A short write: memory that the process may not read, or a full disk, of which the second try says
+        // so.
         log::debug("pid {}: pages again from outside: {}", writer->job.pid, written.error().message());
         TRY(write_from_outside(writer->job, image_fd));
       }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Character devices without state of their own: null, zero, full, random, urandom.
 //
-// They are opened by name again; that the name still leads to the same device is checked before anything is made. Any
-// other device is refused by its number: its driver may keep anything.
+// They are opened by name again; that the name still leads to the same device is checked before anything is
+// made. Any other device is refused by its number: its driver may keep anything.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -18,7 +18,9 @@ namespace {
 constexpr unsigned kMemoryMajor = 1;
 constexpr unsigned kStateless[] = {3 /*null*/, 5 /*zero*/, 7 /*full*/, 8 /*random*/, 9 /*urandom*/};
 
-Result<void> describe(const file_record&, pb::File&, pb::FileObject*) { return {}; }
+Result<void> describe(const file_record&, pb::File&, pb::FileObject*) {
+  return {};
+}
 
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*) {
   OpId fd = plan.call(
@@ -40,7 +42,8 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
     for (unsigned m : kStateless)
       if (m == rdev_minor) return {};
   return {Verdict::Unsupported, "device",
-          fmt::format("character device {}:{}: what its driver keeps is not known", rdev_major, rdev_minor), ""};
+          fmt::format("character device {}:{}: what its driver keeps is not known", rdev_major, rdev_minor),
+          ""};
 }
 
 }  // namespace

@@ -42,12 +42,16 @@ Result<void> plan_mapped_file(PlanBuilder& plan, const pb::Vma& vma) {
   return plan_opening(plan, vma.file_id(), needs_write(vma));
 }
 
-Result<void> plan_exe_file(PlanBuilder& plan, std::uint32_t file_id) { return plan_opening(plan, file_id, false); }
+Result<void> plan_exe_file(PlanBuilder& plan, std::uint32_t file_id) {
+  return plan_opening(plan, file_id, false);
+}
 
 const Operand* mapped_file(const PlanBuilder& plan, const pb::Vma& vma) {
   return plan.mapped(vma.file_id(), needs_write(vma));
 }
 
-const Operand* exe_file(const PlanBuilder& plan, std::uint32_t file_id) { return plan.mapped(file_id, false); }
+const Operand* exe_file(const PlanBuilder& plan, std::uint32_t file_id) {
+  return plan.mapped(file_id, false);
+}
 
 }  // namespace bpfckpt::kinds

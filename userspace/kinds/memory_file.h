@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files behind mappings and executables: they need a descriptor of the right access for a moment, not the description
-// that some process holds.
+// Files behind mappings and executables: they need a descriptor of the right access for a moment, not the
+// description that some process holds.
 #pragma once
 
 #include "plan/builder.h"

@@ -7,14 +7,16 @@
 
 namespace bpfckpt::kinds {
 
-// A descriptor of bpfckpt's by which the object can be opened again, through /proc/self/fd; made on the first call.
+// A descriptor of bpfckpt's by which the object can be opened again, through /proc/self/fd; made on the first
+// call.
 Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object);
 
-// Where something that was called `path` and has lost that name can be made: there, unless somebody took the name since.
+// Where something that was called `path` and has lost that name can be made: there, unless somebody took the
+// name since.
 std::string free_name(const Environment& environment, const std::string& path);
 
-// Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content` where they
-// are. Leaves the descriptor's own position alone.
+// Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content`
+// where they are. Leaves the descriptor's own position alone.
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
                           pb::Content& content);
 
@@ -22,7 +24,8 @@ Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_n
 template <class Message>
 Result<Message> unpack(const google::protobuf::Any& any, std::string_view what) {
   Message message;
-  if (!any.UnpackTo(&message)) return fail(Error::bad_image(fmt::format("{}: its details are of another type", what)));
+  if (!any.UnpackTo(&message))
+    return fail(Error::bad_image(fmt::format("{}: its details are of another type", what)));
   return message;
 }
 

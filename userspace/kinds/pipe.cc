@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pipes and FIFOs.
 //
-// A pipe is an inode with a ring of pages; its ends are descriptions of that inode, each for reading, writing or both.
-// Kept: unread bytes, packet boundaries (O_DIRECT), capacity, which ends are open and how they share. Not kept: how the
-// bytes are spread over the ring's slots, the inode number of an anonymous pipe. Ends outside of the tree stay behind:
-// unless the caller gives the pipe by --inherit-fd, the tree gets one of its own.
+// A pipe is an inode with a ring of pages; its ends are descriptions of that inode, each for reading, writing
+// or both. Kept: unread bytes, packet boundaries (O_DIRECT), capacity, which ends are open and how they
+// share. Not kept: how the bytes are spread over the ring's slots, the inode number of an anonymous pipe.
+// Ends outside of the tree stay behind: unless the caller gives the pipe by --inherit-fd, the tree gets one
+// of its own.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -25,7 +26,9 @@ constexpr std::uint64_t kPipefsMagic = 0x50495045;
 constexpr std::uint32_t kPageBytes = 4096;
 constexpr std::uint32_t kLargeFile = 0100000;  // O_LARGEFILE, which glibc defines as 0
 
-bool is_fifo(const pb::File& file) { return file.inode().fs_magic() != kPipefsMagic; }
+bool is_fifo(const pb::File& file) {
+  return file.inode().fs_magic() != kPipefsMagic;
+}
 
 Result<void> describe(const file_record& record, pb::File&, pb::FileObject* object) {
   if (object == nullptr) return {};
@@ -55,8 +58,9 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
     ssize_t copied = ::tee(reader.get(), copy_in.get(), static_cast<std::size_t>(unread), SPLICE_F_NONBLOCK);
     if (copied != unread) return fail(Error::system("tee", copied < 0 ? errno : EIO));
     std::string data(static_cast<std::size_t>(unread), 0);
-    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet. Without
-    // packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT) marks the writing one.
+    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
+    // Without packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT)
+    // marks the writing one.
     std::vector<std::uint32_t> taken;
     for (std::size_t have = 0; have < data.size();) {
       ssize_t n = ::read(copy_out.get(), data.data() + have, data.size() - have);
@@ -64,7 +68,8 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
       taken.push_back(static_cast<std::uint32_t>(n));
       have += static_cast<std::size_t>(n);
     }
-    if (taken.size() > 1 || (file.flags() & O_DIRECT)) pipe.mutable_packets()->Add(taken.begin(), taken.end());
+    if (taken.size() > 1 || (file.flags() & O_DIRECT))
+      pipe.mutable_packets()->Add(taken.begin(), taken.end());
     pipe.set_data(std::move(data));
   }
   object->mutable_detail()->PackFrom(pipe);
@@ -81,7 +86,8 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
       plan.call(kSelf, SYS_mknod, {Operand::data(path), file.inode().mode(), 0}, "deleted fifo");
     }
     // Open for both, so that no later opening waits for the other side.
-    OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDWR | O_NONBLOCK | O_CLOEXEC}, "fifo");
+    OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDWR | O_NONBLOCK | O_CLOEXEC},
+                        "fifo");
     if (file.path().deleted()) {
       plan.call(kSelf, SYS_fchown, {Operand::result(fd), file.inode().uid(), file.inode().gid()});
       plan.call(kSelf, SYS_fchmod, {Operand::result(fd), file.inode().mode() & 07777});
@@ -98,7 +104,8 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
   if (pipe.capacity_bytes() != 0) plan.call(kSelf, SYS_fcntl, {writer, F_SETPIPE_SZ, pipe.capacity_bytes()});
   auto write = [&](std::string_view bytes) {
     plan.call_expecting(kSelf, bytes.size(), SYS_write,
-                        {writer, Operand::data(plan.data(std::as_bytes(std::span(bytes)))), bytes.size()}, "data");
+                        {writer, Operand::data(plan.data(std::as_bytes(std::span(bytes)))), bytes.size()},
+                        "data");
   };
   std::string_view data = pipe.data();
   if (!pipe.packets().empty()) {
@@ -118,8 +125,8 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
   if (object == nullptr) return fail(Error::bad_image("a pipe without its object"));
   TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
-  // A descriptor that pipe(2) itself gave lacks O_LARGEFILE, which open(2) always sets in a 64-bit process and nothing
-  // takes away: such a description is the pipe's own end.
+  // A descriptor that pipe(2) itself gave lacks O_LARGEFILE, which open(2) always sets in a 64-bit process
+  // and nothing takes away: such a description is the pipe's own end.
   std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
   const Operand* writer = plan.object_end(object->id());
   if (writer != nullptr && !(flags & kLargeFile) && (flags & O_ACCMODE) != O_RDWR) {
@@ -128,8 +135,8 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
     plan.set_file(file.id(), end);
     return {};
   }
-  // Opening one end of a FIFO waits for the other one where it is not there, unless told not to; O_DIRECT is known to
-  // fcntl(2) only (fs/open.c:do_dentry_open()).
+  // Opening one end of a FIFO waits for the other one where it is not there, unless told not to; O_DIRECT is
+  // known to fcntl(2) only (fs/open.c:do_dentry_open()).
   bool path_only = (flags & O_PATH) != 0;
   constexpr std::uint32_t kByFcntl = O_DIRECT | O_NONBLOCK;
   OpId fd = plan.reopen(made, path_only ? flags : (flags & ~kByFcntl) | O_NONBLOCK, "file");

@@ -45,6 +45,8 @@ const Kind& by_number(std::uint32_t number) {
   return kUnsupported;
 }
 
-std::span<const Kind* const> all() { return kKinds; }
+std::span<const Kind* const> all() {
+  return kKinds;
+}
 
 }  // namespace bpfckpt::kinds

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regular files and directories.
 //
-// A file that has a name is opened by it again: contents, times and ownership are the file system's business and are
-// not kept. A file that lost its last name (nlink 0) exists only through its openers and mappings: its bytes travel
-// with the checkpoint, holes left out, and at restore it is made under its old name and unlinked again before anybody
-// else could come to depend on it. Not kept: extended attributes of such a file, its inode number, its atime.
+// A file that has a name is opened by it again: contents, times and ownership are the file system's business
+// and are not kept. A file that lost its last name (nlink 0) exists only through its openers and mappings:
+// its bytes travel with the checkpoint, holes left out, and at restore it is made under its old name and
+// unlinked again before anybody else could come to depend on it. Not kept: extended attributes of such a
+// file, its inode number, its atime.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,8 +20,8 @@
 namespace bpfckpt::kinds {
 namespace {
 
-// O_* that only an opening takes and fcntl(F_SETFL) ignores are in f_flags; what creates or truncates never is.
-// O_TMPFILE stays there (with O_DIRECTORY as a part of it) and asks for yet another file.
+// O_* that only an opening takes and fcntl(F_SETFL) ignores are in f_flags; what creates or truncates never
+// is. O_TMPFILE stays there (with O_DIRECTORY as a part of it) and asks for yet another file.
 constexpr std::uint32_t kTmpfile = O_TMPFILE & ~O_DIRECTORY;
 constexpr std::uint32_t kNeverAgain = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
 
@@ -59,7 +60,8 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
   DataId path = plan.text(free_name(plan.environment(), file.path().path()));
   if (S_ISDIR(ghost.mode())) {
     plan.call(kSelf, SYS_mkdir, {Operand::data(path), ghost.mode() & 07777}, "deleted directory");
-    OpId directory = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC});
+    OpId directory =
+        plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC});
     plan.call(kSelf, SYS_fchown, {Operand::result(directory), ghost.uid(), ghost.gid()});
     plan.call(kSelf, SYS_fchmod, {Operand::result(directory), ghost.mode() & 07777});
     plan.call(kSelf, SYS_rmdir, {Operand::data(path)});
@@ -102,8 +104,8 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
     TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
     fd = plan.reopen(made, flags | O_CLOEXEC, "file");
   } else {
-    fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC},
-                   "file");
+    fd = plan.call(kSelf, SYS_openat,
+                   {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC}, "file");
   }
   if (file.position() != 0 && !(flags & O_PATH))
     plan.call_expecting(kSelf, static_cast<std::uint64_t>(file.position()), SYS_lseek,
@@ -119,7 +121,8 @@ Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpP
             "its name is gone, but the file has other names that are not known", ""};
   if (file.inode().size() > policy.ghost_limit_bytes)
     return {Verdict::NeedsOption, "ghost-limit",
-            fmt::format("the deleted file has {} bytes, more than allowed", file.inode().size()), "--ghost-limit"};
+            fmt::format("the deleted file has {} bytes, more than allowed", file.inode().size()),
+            "--ghost-limit"};
   return {};
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory that is a file: shared anonymous mappings, and memfds.
 //
-// Both are files on an internal tmpfs mount that no path leads to; the bytes travel with the checkpoint, holes left
-// out. A memfd is made by memfd_create(2) again; a shared anonymous mapping by mapping one of the full size in bpfckpt
-// and opening it through its own map_files link, so that it is, in the process, what it was. Kept: bytes, holes, size,
-// seals, name, mode and owner. Not kept: inode number; memory policies.
+// Both are files on an internal tmpfs mount that no path leads to; the bytes travel with the checkpoint,
+// holes left out. A memfd is made by memfd_create(2) again; a shared anonymous mapping by mapping one of the
+// full size in bpfckpt and opening it through its own map_files link, so that it is, in the process, what it
+// was. Kept: bytes, holes, size, seals, name, mode and owner. Not kept: inode number; memory policies.
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
@@ -21,7 +21,9 @@ namespace {
 
 constexpr std::string_view kMemfdPrefix = "/memfd:";
 
-bool is_memfd(const pb::File& file) { return file.path().path().starts_with(kMemfdPrefix); }
+bool is_memfd(const pb::File& file) {
+  return file.path().path().starts_with(kMemfdPrefix);
+}
 
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
@@ -74,8 +76,8 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
   if (object == nullptr) return fail(Error::bad_image("shared memory without its object"));
   TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
-  OpId fd = plan.reopen(made, (file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC,
-                        "file");
+  OpId fd = plan.reopen(
+      made, (file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC, "file");
   if (file.position() != 0)
     plan.call(kSelf, SYS_lseek, {Operand::result(fd), file.position(), SEEK_SET}, "position of file");
   plan.set_file(file.id(), Operand::result(fd));
@@ -92,7 +94,9 @@ Result<void> finish(PlanBuilder& plan, const pb::File& file, const pb::FileObjec
   return {};
 }
 
-Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) { return {}; }
+Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
+  return {};
+}
 
 }  // namespace
 

@@ -13,8 +13,12 @@ namespace {
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*) {
   std::string name(record.name, ::strnlen(record.name, sizeof record.name));
   switch (record.inode.mode & S_IFMT) {
-    case S_IFSOCK: file.set_operations("socket"); break;
-    case S_IFBLK: file.set_operations("block device"); break;
+    case S_IFSOCK:
+      file.set_operations("socket");
+      break;
+    case S_IFBLK:
+      file.set_operations("block device");
+      break;
     default:
       file.set_operations(record.inode.magic == ANON_INODE_FS_MAGIC
                               ? "anon_inode:" + name
@@ -28,7 +32,8 @@ Result<void> plan(PlanBuilder&, const pb::File& file, const pb::FileObject*) {
 }
 
 Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
-  return {Verdict::Unsupported, "unsupported-file", fmt::format("{} is not supported yet", file.operations()), ""};
+  return {Verdict::Unsupported, "unsupported-file", fmt::format("{} is not supported yet", file.operations()),
+          ""};
 }
 
 }  // namespace

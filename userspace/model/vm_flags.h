@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// VM_* bits of vm_area_struct.vm_flags as the image keeps them (include/linux/mm.h). Bits 0 to 31 are the same in all
-// kernels from 6.1 to 7.3 on x86-64; the collector translates what moved.
+// VM_* bits of vm_area_struct.vm_flags as the image keeps them (include/linux/mm.h). Bits 0 to 31 are the
+// same in all kernels from 6.1 to 7.3 on x86-64; the collector translates what moved.
 #pragma once
 
 #include <cstdint>

@@ -61,8 +61,8 @@ OpId PlanBuilder::try_call(Actor actor, long number, std::initializer_list<Opera
 
 OpId PlanBuilder::call_expecting(Actor actor, std::uint64_t expect, long number,
                                  std::initializer_list<Operand> args, const char* note) {
-  return add(
-      {.number = static_cast<std::int32_t>(number), .actor = actor, .note = note, .expect = expect}, args);
+  return add({.number = static_cast<std::int32_t>(number), .actor = actor, .note = note, .expect = expect},
+             args);
 }
 
 OpId PlanBuilder::op(Op::Code code, Actor actor, std::initializer_list<Operand> args, const char* note) {

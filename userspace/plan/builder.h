@@ -72,10 +72,13 @@ class PlanBuilder {
   // What the following operations are about, for error messages: a file id, an fd; 0: nothing.
   void about(std::uint32_t subject) { subject_ = subject; }
 
-  // --- for kinds -------------------------------------------------------------------------------------------------
-  // Operations of bpfckpt itself are what a kind plans, unless the object can only be made inside of a process.
+  // --- for kinds
+  // -------------------------------------------------------------------------------------------------
+  // Operations of bpfckpt itself are what a kind plans, unless the object can only be made inside of a
+  // process.
 
-  // An image file, opened by bpfckpt for reading; the same operation for the same name until release_mapped().
+  // An image file, opened by bpfckpt for reading; the same operation for the same name until
+  // release_mapped().
   OpId open_image(const std::string& name);
   // Says that the description is that descriptor of bpfckpt's.
   void set_file(std::uint32_t file_id, Operand fd) { files_[file_id] = fd; }
@@ -94,9 +97,12 @@ class PlanBuilder {
   // Copies `content` into bpfckpt's `fd`, whose size is set by this; what is not listed stays a hole.
   void fill(Operand fd, const pb::Content& content);
 
-  // The same for the file of a mapping, opened for writing or not. It and its object stay until release_mapped().
+  // The same for the file of a mapping, opened for writing or not. It and its object stay until
+  // release_mapped().
   void set_mapped(std::uint32_t file_id, bool write, Operand fd) { mapped_[mapped_key(file_id, write)] = fd; }
-  const Operand* mapped(std::uint32_t file_id, bool write) const { return find(mapped_, mapped_key(file_id, write)); }
+  const Operand* mapped(std::uint32_t file_id, bool write) const {
+    return find(mapped_, mapped_key(file_id, write));
+  }
   void keep_object(std::uint32_t object_id) { kept_objects_.insert(object_id); }
   bool object_kept(std::uint32_t object_id) const { return kept_objects_.contains(object_id); }
 
@@ -113,7 +119,9 @@ class PlanBuilder {
     auto it = map.find(id);
     return it == map.end() ? nullptr : &it->second;
   }
-  static std::uint32_t mapped_key(std::uint32_t file_id, bool write) { return file_id << 1 | (write ? 1 : 0); }
+  static std::uint32_t mapped_key(std::uint32_t file_id, bool write) {
+    return file_id << 1 | (write ? 1 : 0);
+  }
   OpId add(Op op, std::initializer_list<Operand> args);
   void close_all(std::vector<std::pair<std::uint32_t, Operand>> fds);
 

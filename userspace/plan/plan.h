@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A restore, as data: what is to be done, by whom, in what order.
 //
-// The plan is a list of phases; a phase is a list of operations. Each operation is performed by bpfckpt itself or by
-// one thread of the tree that is being made, and refers to earlier operations by number ("the fd that #12 makes").
-// In an ordered phase operations run one after the other; in any other phase bpfckpt's own come first, then all
-// threads run theirs in parallel, each in its own order. A phase is over before the next begins.
+// The plan is a list of phases; a phase is a list of operations. Each operation is performed by bpfckpt
+// itself or by one thread of the tree that is being made, and refers to earlier operations by number ("the fd
+// that #12 makes"). In an ordered phase operations run one after the other; in any other phase bpfckpt's own
+// come first, then all threads run theirs in parallel, each in its own order. A phase is over before the next
+// begins.
 //
-// Nothing here touches the system: a plan can be printed (`bpfckpt restore --plan`), compared and tested without
-// privileges. restore/executor.cc lowers it to system calls and parasite batches.
+// Nothing here touches the system: a plan can be printed (`bpfckpt restore --plan`), compared and tested
+// without privileges. restore/executor.cc lowers it to system calls and parasite batches.
 #pragma once
 
 #include <array>
@@ -81,7 +82,7 @@ struct Op {
     OpenImage,  // bpfckpt opens the image file whose name is in data block args[0]
     Reopen,     // bpfckpt opens what its descriptor args[0] leads to again, with flags args[1]
     OpenMapping,  // bpfckpt opens the file behind its own mapping of args[1] bytes at args[0]
-    Exit,       // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
+    Exit,         // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
   };
   Code code = Code::Call;
   bool may_fail = false;  // a failure is no error: nobody depends on the result
@@ -89,8 +90,8 @@ struct Op {
   std::int32_t number = 0;
   Actor actor = kSelf;
   std::array<Operand, 6> args;
-  const char* note = "";      // a literal: why, for people
-  std::uint32_t subject = 0;  // the fd or file id that the note speaks of; 0: none
+  const char* note = "";              // a literal: why, for people
+  std::uint32_t subject = 0;          // the fd or file id that the note speaks of; 0: none
   std::uint64_t expect = UINT64_MAX;  // the result that alone is success; UINT64_MAX: any that is no error
 };
 
@@ -116,8 +117,8 @@ struct Plan {
   std::vector<Slot> slots;
   // The descriptor number by which every process reaches bpfckpt; free in every process of the tree.
   int channel_fd = -1;
-  // [arena_base, arena_end): free in every process of the tree; the control area lies there, and behind it the
-  // special mappings (vDSO and its data pages) wait for their place.
+  // [arena_base, arena_end): free in every process of the tree; the control area lies there, and behind it
+  // the special mappings (vDSO and its data pages) wait for their place.
   std::uint64_t arena_base = 0;
   std::uint64_t arena_end = 0;
   std::uint64_t staging_base = 0;

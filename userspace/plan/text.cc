@@ -32,21 +32,30 @@ std::string operand_text(const Plan& plan, const Operand& operand) {
       std::string text = data_text(plan, plan.data[operand.index]);
       return value == 0 ? text : fmt::format("{}+{}", text, value);
     }
-    case Operand::Type::Field: return fmt::format("d{}[{}]", operand.index, value);
+    case Operand::Type::Field:
+      return fmt::format("d{}[{}]", operand.index, value);
   }
   return "?";
 }
 
 const char* code_name(Op::Code code) {
   switch (code) {
-    case Op::Code::Call: return "call";
-    case Op::Code::Fork: return "fork";
-    case Op::Code::Thread: return "thread";
-    case Op::Code::Pull: return "pull";
-    case Op::Code::OpenImage: return "open-image";
-    case Op::Code::Reopen: return "reopen";
-    case Op::Code::OpenMapping: return "open-mapping";
-    case Op::Code::Exit: return "exit";
+    case Op::Code::Call:
+      return "call";
+    case Op::Code::Fork:
+      return "fork";
+    case Op::Code::Thread:
+      return "thread";
+    case Op::Code::Pull:
+      return "pull";
+    case Op::Code::OpenImage:
+      return "open-image";
+    case Op::Code::Reopen:
+      return "reopen";
+    case Op::Code::OpenMapping:
+      return "open-mapping";
+    case Op::Code::Exit:
+      return "exit";
   }
   return "?";
 }
@@ -55,7 +64,8 @@ const char* code_name(Op::Code code) {
 
 std::string to_text(const Plan& plan, OpId id) {
   const Op& op = plan.ops[id];
-  std::string line = op.actor == kSelf ? fmt::format("#{} bpfckpt: ", id) : fmt::format("#{} {}: ", id, op.actor);
+  std::string line =
+      op.actor == kSelf ? fmt::format("#{} bpfckpt: ", id) : fmt::format("#{} {}: ", id, op.actor);
   line += op.code == Op::Code::Call ? syscall_name(op.number) : code_name(op.code);
   line += '(';
   for (unsigned i = 0; i < op.arg_count; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials of one thread, from root's to what they were. Each step takes away something that a later step might
-// need, so the order is fixed: bounding set, groups, ids (with capabilities kept over the change of uid), ambient set,
-// securebits, and the capability sets themselves last.
+// Credentials of one thread, from root's to what they were. Each step takes away something that a later step
+// might need, so the order is fixed: bounding set, groups, ids (with capabilities kept over the change of
+// uid), ambient set, securebits, and the capability sets themselves last.
 #include "restore/credentials_plan.h"
 
 #include <linux/capability.h>
@@ -36,7 +36,8 @@ void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
 
   std::vector<std::uint32_t> groups(c->groups().begin(), c->groups().end());
   plan.call(tid, SYS_setgroups,
-            {groups.size(), groups.empty() ? Operand(0) : Operand::data(plan.data(std::as_bytes(std::span(groups))))});
+            {groups.size(),
+             groups.empty() ? Operand(0) : Operand::data(plan.data(std::as_bytes(std::span(groups))))});
   plan.call(tid, SYS_setresgid, {c->rgid(), c->egid(), c->sgid()});
   plan.call(tid, SYS_setfsgid, {c->fsgid()});  // returns the previous one
   plan.call(tid, SYS_prctl, {PR_SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP, 0, 0, 0});
@@ -46,7 +47,8 @@ void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
   // CAP_SETPCAP is needed for the securebits; it goes with the last capset().
   plan_capset(plan, tid, c->cap_permitted() | kSetpcap, c->cap_permitted() | kSetpcap, c->cap_inheritable());
   for (int cap = 0; cap <= plan.environment().last_capability(); cap++)
-    if (c->cap_ambient() >> cap & 1) plan.call(tid, SYS_prctl, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0});
+    if (c->cap_ambient() >> cap & 1)
+      plan.call(tid, SYS_prctl, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0});
   plan.call(tid, SYS_prctl, {PR_SET_SECUREBITS, c->securebits(), 0, 0, 0}, "securebits");
   plan_capset(plan, tid, c->cap_effective(), c->cap_permitted(), c->cap_inheritable());
 }

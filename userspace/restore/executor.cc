@@ -19,7 +19,9 @@ namespace {
 
 constexpr std::uint64_t kAddressEnd = 0x7ffffffff000;
 
-bool failed(std::int64_t result) { return result < 0 && result > -4096; }
+bool failed(std::int64_t result) {
+  return result < 0 && result > -4096;
+}
 
 }  // namespace
 
@@ -77,7 +79,8 @@ Result<void> Executor::start_root() {
   TRY(begin_actor(plan_.root));
   TRY_ASSIGN(Lane * root, lane(plan_.root));
 
-  // Nothing stays but the area and the special mappings, which go to the staging place in the order they have.
+  // Nothing stays but the area and the special mappings, which go to the staging place in the order they
+  // have.
   std::vector<target::Arg> unused;
   std::uint64_t first = special_.empty() ? 0 : special_.front().start;
   std::uint64_t vdso_here = stub_.vdso.value();
@@ -160,7 +163,8 @@ Result<void> Executor::run_parallel(const Phase& phase) {
     TRY(l->submit());
     busy.push_back(l);
   }
-  // Each is given its next batch as soon as its last one is seen to be done, so that nobody waits for the slowest.
+  // Each is given its next batch as soon as its last one is seen to be done, so that nobody waits for the
+  // slowest.
   while (!busy.empty()) {
     std::vector<Lane*> still;
     for (Lane* l : busy) {
@@ -187,9 +191,12 @@ std::byte* Executor::own_block(DataId id) {
 
 std::uint64_t Executor::own_value(const Operand& operand) {
   switch (operand.type) {
-    case Operand::Type::Value: return operand.value;
-    case Operand::Type::Result: return static_cast<std::uint64_t>(results_[operand.index]) + operand.value;
-    case Operand::Type::Data: return reinterpret_cast<std::uint64_t>(own_block(operand.index) + operand.value);
+    case Operand::Type::Value:
+      return operand.value;
+    case Operand::Type::Result:
+      return static_cast<std::uint64_t>(results_[operand.index]) + operand.value;
+    case Operand::Type::Data:
+      return reinterpret_cast<std::uint64_t>(own_block(operand.index) + operand.value);
     case Operand::Type::Field: {
       std::int32_t value = 0;
       std::memcpy(&value, plan_.data[operand.index].bytes.data() + operand.value, sizeof value);
@@ -212,7 +219,8 @@ Result<std::int64_t> Executor::perform(OpId id) {
       return fd.release();
     }
     case Op::Code::Reopen:
-      return result_of(::open(fmt::format("/proc/self/fd/{}", arg(0)).c_str(), static_cast<int>(arg(1)) | O_CLOEXEC));
+      return result_of(
+          ::open(fmt::format("/proc/self/fd/{}", arg(0)).c_str(), static_cast<int>(arg(1)) | O_CLOEXEC));
     case Op::Code::OpenMapping: {
       // The link is named after the whole mapping, page-rounded.
       std::uint64_t end = arg(0) + ((arg(1) + 4095) & ~std::uint64_t{4095});
@@ -222,7 +230,8 @@ Result<std::int64_t> Executor::perform(OpId id) {
     case Op::Code::Fork:
     case Op::Code::Thread:
     case Op::Code::Pull:
-    case Op::Code::Exit: break;
+    case Op::Code::Exit:
+      break;
   }
   return fail(Error::bug("an operation that bpfckpt itself cannot perform"));
 }
@@ -234,7 +243,8 @@ Result<void> Executor::run_own(OpId id) {
   if (op.may_fail) return {};
   if (failed(result)) return fail(Error::system(to_text(plan_, id), static_cast<int>(-result)));
   if (op.expect != UINT64_MAX && static_cast<std::uint64_t>(result) != op.expect)
-    return fail(Error::system(fmt::format("{}: gave {} instead of {}", to_text(plan_, id), result, op.expect), EIO));
+    return fail(
+        Error::system(fmt::format("{}: gave {} instead of {}", to_text(plan_, id), result, op.expect), EIO));
   return {};
 }
 

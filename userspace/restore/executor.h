@@ -19,13 +19,13 @@ struct ExecutorOptions {
   bool sibling = false;  // the root becomes a child of bpfckpt's parent
 };
 
-// The tree while it is being made. Every process of it waits in the interpreter, all signals blocked, until it is
-// resumed (restore/resume.h). Unless keep() was called, the destructor kills and reaps them all; so does the kernel,
-// through the blob, if bpfckpt dies.
+// The tree while it is being made. Every process of it waits in the interpreter, all signals blocked, until
+// it is resumed (restore/resume.h). Unless keep() was called, the destructor kills and reaps them all; so
+// does the kernel, through the blob, if bpfckpt dies.
 class Executor {
  public:
-  // `plan`, `reader` and `robust` outlive the executor; `plan` is changed (data blocks are filled in). `special` are
-  // bpfckpt's own special mappings.
+  // `plan`, `reader` and `robust` outlive the executor; `plan` is changed (data blocks are filled in).
+  // `special` are bpfckpt's own special mappings.
   Executor(Plan& plan, const image::ImageReader& reader, target::RobustList& robust,
            std::vector<SpecialMapping> special, ExecutorOptions options);
   Executor(const Executor&) = delete;

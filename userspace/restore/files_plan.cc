@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How descriptor tables are filled.
 //
-// bpfckpt makes each file description once; every process that holds it pulls a duplicate with pidfd_getfd(2), so that
-// sharing by dup(2), fork(2) or SCM_RIGHTS is sharing again. bpfckpt's own table is limited, so descriptions are made,
-// pulled and closed in rounds; descriptions of one object are in one round.
+// bpfckpt makes each file description once; every process that holds it pulls a duplicate with
+// pidfd_getfd(2), so that sharing by dup(2), fork(2) or SCM_RIGHTS is sharing again. bpfckpt's own table is
+// limited, so descriptions are made, pulled and closed in rounds; descriptions of one object are in one
+// round.
 //
-// pidfd_getfd() takes the lowest free number. It is known here which number that is, since a table is filled from
-// empty: where it is the wanted one, nothing has to be moved.
+// pidfd_getfd() takes the lowest free number. It is known here which number that is, since a table is filled
+// from empty: where it is the wanted one, nothing has to be moved.
 #include <fcntl.h>
 #include <sys/syscall.h>
 
@@ -58,8 +59,8 @@ class FilesPlanner {
       std::size_t begin = i, end = i;
       // A round ends between objects.
       while (end < files.size() &&
-             (made < kDescriptorsPerRound || (files[end]->object_id() != 0 &&
-                                              files[end]->object_id() == files[end - 1]->object_id()))) {
+             (made < kDescriptorsPerRound ||
+              (files[end]->object_id() != 0 && files[end]->object_id() == files[end - 1]->object_id()))) {
         TRY(make(*files[end]), "file {} ({})", files[end]->id(), kinds::describe_name(*files[end]));
         end++;
         made++;
@@ -76,7 +77,8 @@ class FilesPlanner {
   Result<void> finish_object(const pb::File& file) {
     const pb::FileObject* object = plan_.index().object(file.object_id());
     // What is mapped as well is finished when its mappings are done with.
-    if (object == nullptr || plan_.object(object->id()) == nullptr || plan_.object_kept(object->id())) return {};
+    if (object == nullptr || plan_.object(object->id()) == nullptr || plan_.object_kept(object->id()))
+      return {};
     const kinds::Kind* kind = kinds::find(object->kind());
     if (kind == nullptr || kind->finish == nullptr || !finished_.insert(object->id()).second) return {};
     return kind->finish(plan_, file, *object);
@@ -138,8 +140,7 @@ class FilesPlanner {
     } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
     // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
     plan_.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan_.bytes_of(whom))}, "owner of file");
-    if (owner.signal() != 0)
-      plan_.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
+    if (owner.signal() != 0) plan_.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
   }
 
   void install(const pb::File& file) {
@@ -154,8 +155,9 @@ class FilesPlanner {
         // pidfd_getfd(2) sets close-on-exec.
         if (!holder.entry->close_on_exec()) plan_.call(holder.pid, SYS_fcntl, {wanted, F_SETFD, 0});
       } else {
-        plan_.call_expecting(holder.pid, wanted, SYS_dup3,
-                             {Operand::result(pulled), wanted, holder.entry->close_on_exec() ? O_CLOEXEC : 0});
+        plan_.call_expecting(
+            holder.pid, wanted, SYS_dup3,
+            {Operand::result(pulled), wanted, holder.entry->close_on_exec() ? O_CLOEXEC : 0});
         plan_.call(holder.pid, SYS_close, {Operand::result(pulled)});
       }
       holder.table->take(wanted);
@@ -183,13 +185,16 @@ Result<void> plan_objects_end(Planning& planning) {
   std::set<std::uint32_t> finished;
   for (const pb::File& file : planning.model().files.files()) {
     const pb::FileObject* object = plan.index().object(file.object_id());
-    if (object == nullptr || !plan.object_kept(object->id()) || !finished.insert(object->id()).second) continue;
+    if (object == nullptr || !plan.object_kept(object->id()) || !finished.insert(object->id()).second)
+      continue;
     const kinds::Kind* kind = kinds::find(object->kind());
     if (kind != nullptr && kind->finish != nullptr) TRY(kind->finish(plan, file, *object));
   }
   return {};
 }
 
-Result<void> plan_files(Planning& planning) { return FilesPlanner(planning).run(); }
+Result<void> plan_files(Planning& planning) {
+  return FilesPlanner(planning).run();
+}
 
 }  // namespace bpfckpt::restore

@@ -43,10 +43,12 @@ std::size_t Executor::Lane::data_bytes(const Operand& operand) const {
 // A value that is known now: nothing of the present batch.
 std::uint64_t Executor::Lane::value(const Operand& operand) {
   switch (operand.type) {
-    case Operand::Type::Data: return block(operand.index).value() + operand.value;
+    case Operand::Type::Data:
+      return block(operand.index).value() + operand.value;
     case Operand::Type::Value:
     case Operand::Type::Result:
-    case Operand::Type::Field: break;
+    case Operand::Type::Field:
+      break;
   }
   return executor_.own_value(operand);
 }
@@ -97,7 +99,8 @@ Result<Executor::Lane::Lowered> Executor::Lane::lower(OpId id) {
   }
   if (!batch_.room_for(1, bytes)) {
     if (batch_.empty())
-      return fail(Error::bug(fmt::format("{}: {} bytes do not fit into its slot", to_text(executor_.plan_, id), bytes)));
+      return fail(Error::bug(
+          fmt::format("{}: {} bytes do not fit into its slot", to_text(executor_.plan_, id), bytes)));
     return Lowered::NoRoom;
   }
   target::Entry entry;
@@ -115,8 +118,11 @@ Result<Executor::Lane::Lowered> Executor::Lane::lower(OpId id) {
       entry = lower_clone(op, flags & ~std::uint64_t{CSIGNAL}, static_cast<int>(flags & CSIGNAL));
       break;
     }
-    case Op::Code::Thread: entry = lower_clone(op, kThreadFlags, 0); break;
-    default: return fail(Error::bug(fmt::format("{}: not for a task", to_text(executor_.plan_, id))));
+    case Op::Code::Thread:
+      entry = lower_clone(op, kThreadFlags, 0);
+      break;
+    default:
+      return fail(Error::bug(fmt::format("{}: not for a task", to_text(executor_.plan_, id))));
   }
   if (op.may_fail) batch_.ignore(entry);
   if (op.expect != UINT64_MAX) batch_.expect(entry, static_cast<std::int64_t>(op.expect));

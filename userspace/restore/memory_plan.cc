@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an address space is filled.
 //
-// A process comes out of its fork with nothing but the control area and the special mappings, which wait in the arena.
-// Its mappings are made at their final addresses, writable where pages must be read into them; pages come straight
-// from the image with preadv(2); protections, advice and locks follow when no fork can inherit them any more.
+// A process comes out of its fork with nothing but the control area and the special mappings, which wait in
+// the arena. Its mappings are made at their final addresses, writable where pages must be read into them;
+// pages come straight from the image with preadv(2); protections, advice and locks follow when no fork can
+// inherit them any more.
 //
-// Pages that a child still shares with its parent cannot be put there twice: only fork(2) shares private pages. Such a
-// child is "late": it is forked when its parent's pages are in place, keeps the mappings that are the same, lets go of
-// the parent's other pages and reads its own over them.
+// Pages that a child still shares with its parent cannot be put there twice: only fork(2) shares private
+// pages. Such a child is "late": it is forked when its parent's pages are in place, keeps the mappings that
+// are the same, lets go of the parent's other pages and reads its own over them.
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <sys/mman.h>
@@ -106,8 +107,9 @@ void for_each_gap(std::uint64_t start, std::uint64_t end, const std::vector<Rang
   if (start < end) visit(start, end);
 }
 
-// Must it be writable for a moment: because pages are read into it, or because it once was: the memory of a private
-// mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays so when it is made read-only.
+// Must it be writable for a moment: because pages are read into it, or because it once was: the memory of a
+// private mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays so when it
+// is made read-only.
 bool writable_first(const pb::AddressSpace& mm, const pb::Vma& vma) {
   if (!is_private(vma)) return false;
   if (vma.flags() & vm::kAccount) return true;
@@ -148,7 +150,8 @@ class MemoryPlanner {
       std::uint64_t drop_start = 0, drop_end = 0;
       auto flush = [&] {
         if (drop_start < drop_end)
-          plan_.call(pid_, SYS_madvise, {drop_start, drop_end - drop_start, MADV_DONTNEED}, "the parent's pages");
+          plan_.call(pid_, SYS_madvise, {drop_start, drop_end - drop_start, MADV_DONTNEED},
+                     "the parent's pages");
         drop_start = drop_end = 0;
       };
       for (std::uint32_t i = 0; i < run.count(); i++) {
@@ -169,8 +172,8 @@ class MemoryPlanner {
     }
   }
 
-  // From the staging place (or from where the parent has them) to where the process had them. They may overlap
-  // there, so that those which move go to the staging place first.
+  // From the staging place (or from where the parent has them) to where the process had them. They may
+  // overlap there, so that those which move go to the staging place first.
   Result<void> move_special_mappings() {
     for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
       std::uint64_t len = ours.end - ours.start;
@@ -187,8 +190,9 @@ class MemoryPlanner {
         continue;
       }
       if (wanted->end() - wanted->start() != len)
-        return fail(Error::conflict(fmt::format("pid {}: {} has {} bytes here, {} in the image: another kernel", pid_,
-                                                ours.name, len, wanted->end() - wanted->start())));
+        return fail(
+            Error::conflict(fmt::format("pid {}: {} has {} bytes here, {} in the image: another kernel", pid_,
+                                        ours.name, len, wanted->end() - wanted->start())));
     }
     for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
       const pb::Vma* wanted = special(mm_, ours.name);
@@ -238,9 +242,9 @@ class MemoryPlanner {
       if (vma.file_id() != 0) hugetlb = 0;
       for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
         std::uint64_t offset = vma.file_id() == 0 ? 0 : vma.file_offset() + (start - vma.start());
-        plan_.call_expecting(pid_, start, SYS_mmap,
-                             {start, end - start, prot, static_cast<std::uint64_t>(mmap_flags(vma)) | hugetlb, fd,
-                              offset});
+        plan_.call_expecting(
+            pid_, start, SYS_mmap,
+            {start, end - start, prot, static_cast<std::uint64_t>(mmap_flags(vma)) | hugetlb, fd, offset});
       });
     }
     for (auto& [file, op] : pulled_) plan_.call(pid_, SYS_close, {Operand::result(op)});
@@ -254,7 +258,8 @@ class MemoryPlanner {
     if (auto it = pulled_.find(key); it != pulled_.end()) return Operand::result(it->second);
     const Operand* ours = kinds::mapped_file(plan_, vma);
     if (ours == nullptr)
-      return fail(Error::bug(fmt::format("pid {}: mapping at {:#x}: its file was not made", pid_, vma.start())));
+      return fail(
+          Error::bug(fmt::format("pid {}: mapping at {:#x}: its file was not made", pid_, vma.start())));
     OpId op = plan_.op(Op::Code::Pull, pid_, {*ours}, "to map");
     pulled_.emplace(key, op);
     return Operand::result(op);
@@ -292,7 +297,8 @@ class MemoryPlanner {
   void read_pages() {
     std::vector<pb::PageRun> runs = pages_to_read();
     if (runs.empty()) return;
-    OpId image = plan_.op(Op::Code::Pull, pid_, {Operand::result(plan_.open_image(mm_.pages_image()))}, "pages");
+    OpId image =
+        plan_.op(Op::Code::Pull, pid_, {Operand::result(plan_.open_image(mm_.pages_image()))}, "pages");
     std::vector<iovec> parts;
     std::uint64_t first_index = 0, total = 0;
     auto flush = [&] {
@@ -333,8 +339,9 @@ struct Advice {
   int advice;
 };
 constexpr Advice kAdvices[] = {
-    {vm::kSequentialRead, MADV_SEQUENTIAL}, {vm::kRandomRead, MADV_RANDOM},     {vm::kDontCopy, MADV_DONTFORK},
-    {vm::kDontDump, MADV_DONTDUMP},         {vm::kMergeable, MADV_MERGEABLE},   {vm::kHugePage, MADV_HUGEPAGE},
+    {vm::kSequentialRead, MADV_SEQUENTIAL}, {vm::kRandomRead, MADV_RANDOM},
+    {vm::kDontCopy, MADV_DONTFORK},         {vm::kDontDump, MADV_DONTDUMP},
+    {vm::kMergeable, MADV_MERGEABLE},       {vm::kHugePage, MADV_HUGEPAGE},
     {vm::kNoHugePage, MADV_NOHUGEPAGE},     {vm::kWipeOnFork, MADV_WIPEONFORK},
 };
 
@@ -364,7 +371,8 @@ Result<void> plan_mapped_files(Planning& planning) {
   planning.plan.phase("files that are mapped");
   for (const pb::AddressSpace& mm : planning.model().memory.address_spaces()) {
     for (const pb::Vma& vma : mm.vmas())
-      if (vma.file_id() != 0) TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
+      if (vma.file_id() != 0)
+        TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
     if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());
   }
@@ -409,16 +417,15 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
     for (const Advice& advice : kAdvices)
       if (vma.flags() & advice.flag) plan.call(pid, SYS_madvise, {vma.start(), len, advice.advice});
     if (!vma.name().empty())
-      plan.try_call(pid, SYS_prctl,
-                    {PR_SET_VMA, PR_SET_VMA_ANON_NAME, vma.start(), len, Operand::data(plan.text(vma.name()))},
-                    "name");
+      plan.try_call(
+          pid, SYS_prctl,
+          {PR_SET_VMA, PR_SET_VMA_ANON_NAME, vma.start(), len, Operand::data(plan.text(vma.name()))}, "name");
     if (vma.flags() & vm::kLocked)
-      plan.call(pid, SYS_mlock2,
-                {vma.start(), len, vma.flags() & vm::kLockOnFault ? MLOCK_ONFAULT : 0}, "mlock");
+      plan.call(pid, SYS_mlock2, {vma.start(), len, vma.flags() & vm::kLockOnFault ? MLOCK_ONFAULT : 0},
+                "mlock");
   }
   if (mm->def_flags() & vm::kLocked)
-    plan.call(pid, SYS_mlockall,
-              {MCL_FUTURE | (mm->def_flags() & vm::kLockOnFault ? MCL_ONFAULT : 0)});
+    plan.call(pid, SYS_mlockall, {MCL_FUTURE | (mm->def_flags() & vm::kLockOnFault ? MCL_ONFAULT : 0)});
 
   prctl_mm_map fields{};
   fields.start_code = mm->start_code();

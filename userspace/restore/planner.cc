@@ -11,7 +11,7 @@
 namespace bpfckpt::restore {
 namespace {
 
-constexpr std::uint64_t kLowestAddress = 0x10000;           // vm.mmap_min_addr's usual value
+constexpr std::uint64_t kLowestAddress = 0x10000;          // vm.mmap_min_addr's usual value
 constexpr std::uint64_t kHighestAddress = 0x7ffffffff000;  // TASK_SIZE_MAX with four-level page tables
 
 // The largest range that is free in every address space. It takes the control area while the tree is made.
@@ -65,14 +65,17 @@ Result<void> choose_channel(Planning& planning) {
   return fail(Error::conflict("the limit of open files leaves no descriptor free"));
 }
 
-bool lives(const pb::Process& process) { return process.state() != pb::ZOMBIE; }
+bool lives(const pb::Process& process) {
+  return process.state() != pb::ZOMBIE;
+}
 
 // Processes that set up an address space: one for each.
 std::vector<const pb::Process*> memory_owners(const Model& model) {
   std::vector<const pb::Process*> owners;
   std::set<std::uint32_t> seen;
   for (const pb::Process& process : model.tasks.processes())
-    if (lives(process) && process.mm_id() != 0 && seen.insert(process.mm_id()).second) owners.push_back(&process);
+    if (lives(process) && process.mm_id() != 0 && seen.insert(process.mm_id()).second)
+      owners.push_back(&process);
   return owners;
 }
 

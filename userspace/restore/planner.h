@@ -16,8 +16,8 @@ struct RestorePolicy {
   bool shell_job = false;  // the session and the terminal are the caller's
   // The root's parent, bpfckpt, ends as soon as the tree runs.
   bool parent_ends = false;
-  // A file that the caller gives, by what it was called at dump ("pipe:[4711]", "file[mnt:ino]", "tty[rdev:dev]",
-  // a path): the descriptor of bpfckpt's to use.
+  // A file that the caller gives, by what it was called at dump ("pipe:[4711]", "file[mnt:ino]",
+  // "tty[rdev:dev]", a path): the descriptor of bpfckpt's to use.
   std::map<std::string, int> inherited;
 };
 
@@ -29,8 +29,8 @@ struct Planning {
   PlanBuilder& plan;
   const RestorePolicy& policy;
   LateChildren late;
-  // Processes that exist only to hold a session or a group whose leader is gone: their number, by whom they are
-  // made, and who their parent is.
+  // Processes that exist only to hold a session or a group whose leader is gone: their number, by whom they
+  // are made, and who their parent is.
   struct Helper {
     std::uint32_t pid = 0;
     std::uint32_t parent = 0;
@@ -44,11 +44,12 @@ struct Planning {
   const Model& model() const { return plan.model(); }
 };
 
-// The whole plan. Fails with Unsupported where the tree's shape cannot be made again; dump asks too, before it stops
-// anything.
+// The whole plan. Fails with Unsupported where the tree's shape cannot be made again; dump asks too, before
+// it stops anything.
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment);
 
-// --- the planners, in the order in which make_plan() calls them ------------------------------------------------------
+// --- the planners, in the order in which make_plan() calls them
+// ------------------------------------------------------
 
 // tree_plan.cc: processes by fork, sessions, groups; those of `late` are left for plan_late_child().
 Result<void> plan_tree(Planning& planning);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a process and its threads have besides memory and files.
 //
-// Order matters: limits after memory and files are there; credentials after everything that needs privileges; what a
-// change of credentials resets (dumpable, the parent-death signal) after them.
+// Order matters: limits after memory and files are there; credentials after everything that needs privileges;
+// what a change of credentials resets (dumpable, the parent-death signal) after them.
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
-#include <signal.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -37,7 +37,8 @@ timespec timespec_of(std::uint64_t ns) {
 void plan_itimer(PlanBuilder& plan, Actor pid, int which, const pb::Itimer& timer) {
   if (timer.value_ns() == 0 && timer.interval_ns() == 0) return;
   auto timeval_of = [](std::uint64_t ns) {
-    return timeval{static_cast<time_t>(ns / 1'000'000'000), static_cast<suseconds_t>(ns % 1'000'000'000 / 1000)};
+    return timeval{static_cast<time_t>(ns / 1'000'000'000),
+                   static_cast<suseconds_t>(ns % 1'000'000'000 / 1000)};
   };
   itimerval value{timeval_of(timer.interval_ns()), timeval_of(timer.value_ns())};
   // Less than a microsecond to go: zero would disarm it.
@@ -56,8 +57,8 @@ struct KernelSigevent {
 };
 static_assert(sizeof(KernelSigevent) == 64);
 
-// Timer ids are numbers that the process knows. Where the kernel cannot be told the id, they come one after the
-// other, so that timers nobody wants fill the gaps for a moment.
+// Timer ids are numbers that the process knows. Where the kernel cannot be told the id, they come one after
+// the other, so that timers nobody wants fill the gaps for a moment.
 void plan_posix_timers(PlanBuilder& plan, const pb::Process& process) {
   if (process.posix_timers().empty()) return;
   Actor pid = process.pid();
@@ -107,8 +108,9 @@ void plan_membarrier(PlanBuilder& plan, Actor pid, std::uint64_t state) {
 void plan_oom_score(PlanBuilder& plan, const pb::Process& process) {
   if (process.oom_score_adj() == plan.environment().oom_score_adj()) return;
   std::string value = fmt::format("{}", process.oom_score_adj());
-  OpId file = plan.call(kSelf, SYS_open,
-                        {Operand::data(plan.text(fmt::format("/proc/{}/oom_score_adj", process.pid()))), 1 /*O_WRONLY*/});
+  OpId file = plan.call(
+      kSelf, SYS_open,
+      {Operand::data(plan.text(fmt::format("/proc/{}/oom_score_adj", process.pid()))), 1 /*O_WRONLY*/});
   plan.call(kSelf, SYS_write, {Operand::result(file), Operand::data(plan.text(value)), value.size()},
             "oom_score_adj");
   plan.call(kSelf, SYS_close, {Operand::result(file)});
@@ -157,11 +159,17 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
     std::int32_t nice;
     std::uint32_t priority;
     std::uint64_t runtime, deadline, period;
-  } attr{48, s.policy(), s.reset_on_fork() ? 1u : 0u, s.nice(), s.rt_priority(),
-         s.deadline_runtime_ns(), s.deadline_deadline_ns(), s.deadline_period_ns()};
+  } attr{48,
+         s.policy(),
+         s.reset_on_fork() ? 1u : 0u,
+         s.nice(),
+         s.rt_priority(),
+         s.deadline_runtime_ns(),
+         s.deadline_deadline_ns(),
+         s.deadline_period_ns()};
   static_assert(sizeof attr == 48);
-  // The nice value of other policies is not used but kept; sched_setattr() takes it for SCHED_OTHER and SCHED_BATCH
-  // only (kernel/sched/syscalls.c:__setscheduler_params()).
+  // The nice value of other policies is not used but kept; sched_setattr() takes it for SCHED_OTHER and
+  // SCHED_BATCH only (kernel/sched/syscalls.c:__setscheduler_params()).
   if (s.policy() != SCHED_OTHER && s.policy() != SCHED_BATCH)
     plan.call(tid, SYS_setpriority, {PRIO_PROCESS, 0, s.nice()}, "nice");
   // Real-time policies have no use for it and keep it all the same; sched_setattr(2) then ignores it.
@@ -169,7 +177,8 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
   plan.call(tid, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "scheduling");
   if (!s.affinity().empty())
     plan.call(tid, SYS_sched_setaffinity,
-              {0, s.affinity().size(), Operand::data(plan.data(std::as_bytes(std::span(s.affinity()))))}, "cpus");
+              {0, s.affinity().size(), Operand::data(plan.data(std::as_bytes(std::span(s.affinity()))))},
+              "cpus");
 }
 
 void plan_pending(PlanBuilder& plan, Actor pid, Actor tid, const std::string& info, bool for_thread) {
@@ -192,7 +201,8 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
   plan_fs(planning, process);
   for (const pb::SigAction& action : process.sigactions()) {
     KernelSigaction value{action.handler(), action.flags(), action.restorer(), action.mask()};
-    plan.call(pid, SYS_rt_sigaction, {action.signal(), Operand::data(plan.bytes_of(value)), 0, 8}, "signal action");
+    plan.call(pid, SYS_rt_sigaction, {action.signal(), Operand::data(plan.bytes_of(value)), 0, 8},
+              "signal action");
   }
   if (process.child_subreaper()) plan.call(pid, SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0});
   plan_membarrier(plan, pid, process.membarrier_state());
@@ -210,12 +220,14 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
 void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread) {
   PlanBuilder& plan = planning.plan;
   Actor tid = thread.tid();
-  plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
+  plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0},
+            "name");
   if (thread.robust_list() != 0)
     plan.call(tid, SYS_set_robust_list, {thread.robust_list(), thread.robust_list_len()});
   plan.call(tid, SYS_set_tid_address, {thread.clear_child_tid()});
   if (thread.rseq().address() != 0)
-    plan.call(tid, SYS_rseq, {thread.rseq().address(), thread.rseq().len(), 0, thread.rseq().signature()}, "rseq");
+    plan.call(tid, SYS_rseq, {thread.rseq().address(), thread.rseq().len(), 0, thread.rseq().signature()},
+              "rseq");
   if (thread.sigaltstack().size() != 0 && !(thread.sigaltstack().flags() & SS_DISABLE)) {
     struct {
       std::uint64_t sp;
@@ -230,12 +242,13 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
   if (thread.io_priority() != 0)
     plan.call(tid, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, thread.io_priority()}, "io priority");
   // A timer slack of 0 asks for the default, which it cannot be.
-  if (thread.timer_slack_ns() != 0) plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
+  if (thread.timer_slack_ns() != 0)
+    plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
 
   plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
   if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
-  // The root would be sent its signal as soon as it runs: its new parent's end, as little as its first parent's, is
-  // not what it waits for.
+  // The root would be sent its signal as soon as it runs: its new parent's end, as little as its first
+  // parent's, is not what it waits for.
   const bool orphaned = planning.policy.parent_ends && process.parent_pid() == 0;
   if (thread.pdeath_signal() != 0 && !orphaned)
     plan.call(tid, SYS_prctl, {PR_SET_PDEATHSIG, thread.pdeath_signal(), 0, 0, 0});
@@ -247,8 +260,8 @@ void plan_process_end(Planning& planning, const pb::Process& process) {
   Actor pid = process.pid();
   const pb::AddressSpace* mm = plan.index().address_space(process.mm_id());
   if (mm != nullptr) {
-    // 2 (readable by root only) cannot be asked for; a process gets it, where it may have it at all, by the change of
-    // credentials itself. What must not be is that it becomes more readable than it was.
+    // 2 (readable by root only) cannot be asked for; a process gets it, where it may have it at all, by the
+    // change of credentials itself. What must not be is that it becomes more readable than it was.
     plan.call(pid, SYS_prctl, {PR_SET_DUMPABLE, mm->dumpable() == 1 ? 1 : 0, 0, 0, 0}, "dumpable");
     if (mm->mdwe() != 0) plan.call(pid, SYS_prctl, {65 /*PR_SET_MDWE*/, mm->mdwe(), 0, 0, 0});
   }
@@ -261,13 +274,13 @@ void plan_zombies(Planning& planning) {
   for (const pb::Process& process : planning.model().tasks.processes()) {
     if (process.state() != pb::ZOMBIE) continue;
     const pb::Thread& thread = process.threads(0);
-    plan.call(process.pid(), SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
+    plan.call(process.pid(), SYS_prctl,
+              {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
     plan_credentials(plan, process.pid(), plan.index().credentials(thread.credentials_id()));
     plan.op(Op::Code::Exit, process.pid(), {process.exit_code()}, "zombie");
     // Seen to have ended, and left as it is.
     if (process.parent_pid() != 0)
-      plan.call(process.parent_pid(), SYS_waitid,
-                {P_PID, process.pid(), 0, WEXITED | WNOWAIT | __WALL, 0});
+      plan.call(process.parent_pid(), SYS_waitid, {P_PID, process.pid(), 0, WEXITED | WNOWAIT | __WALL, 0});
   }
 }
 
@@ -281,8 +294,8 @@ void plan_drain_sigchld(Planning& planning) {
   for (std::uint32_t pid : parents) {
     // Children that ended above left a signal pending that the process never had. An exit signal queues once.
     DataId set = plan.bytes_of(std::uint64_t{1} << (SIGCHLD - 1));
-    plan.try_call(pid, SYS_rt_sigtimedwait, {Operand::data(set), 0, Operand::data(plan.bytes_of(timespec{0, 0})), 8},
-                  "drop SIGCHLD");
+    plan.try_call(pid, SYS_rt_sigtimedwait,
+                  {Operand::data(set), 0, Operand::data(plan.bytes_of(timespec{0, 0})), 8}, "drop SIGCHLD");
   }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order in which processes are made.
 //
-// A process is in its parent's session when it is born, and leaves it only by setsid(2), which gives it a session of
-// its own number. So a child that is in its parent's former session must be forked before the parent calls setsid();
-// and a child whose session leader is dead needs somebody in that session to fork it on the parent's behalf
-// (CLONE_PARENT): a helper of the leader's number, which is made for that and ends when all is in place. The same goes
-// for process groups whose leader is gone, but a group can be joined at any time, so they come after all processes.
+// A process is in its parent's session when it is born, and leaves it only by setsid(2), which gives it a
+// session of its own number. So a child that is in its parent's former session must be forked before the
+// parent calls setsid(); and a child whose session leader is dead needs somebody in that session to fork it
+// on the parent's behalf (CLONE_PARENT): a helper of the leader's number, which is made for that and ends
+// when all is in place. The same goes for process groups whose leader is gone, but a group can be joined at
+// any time, so they come after all processes.
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -65,7 +66,8 @@ class TreePlanner {
     // Somebody who is in that session and has the same parent can fork it in the parent's name.
     Pid proxy = 0;
     if (auto it = all_.find(*need); it != all_.end()) {
-      if (it->second->parent_pid() == parent.pid() && it->second->state() != pb::ZOMBIE && made_.contains(*need))
+      if (it->second->parent_pid() == parent.pid() && it->second->state() != pb::ZOMBIE &&
+          made_.contains(*need))
         proxy = *need;
       else
         return fail(Error::unsupported(fmt::format(
@@ -91,11 +93,13 @@ class TreePlanner {
     return grow(kid, birth);
   }
 
-  // The session that the process must be born in; nullopt: any will do, it makes its own before it has children.
+  // The session that the process must be born in; nullopt: any will do, it makes its own before it has
+  // children.
   std::optional<Pid> needed_birth_session(const pb::Process& p) {
     if (p.sid() != p.pid()) return p.sid();
-    // A leader has children of another session if they are orphans that were given to it (a helper forks those), or
-    // if it forked them before it left: then that session is an ancestor's, or the one the tree was started in.
+    // A leader has children of another session if they are orphans that were given to it (a helper forks
+    // those), or if it forked them before it left: then that session is an ancestor's, or the one the tree
+    // was started in.
     for (const pb::Process* kid : children_[p.pid()]) {
       auto need = needed_birth_session(*kid);
       if (!need || *need == p.pid()) continue;
@@ -115,8 +119,8 @@ class TreePlanner {
       if (helper.pid != session) continue;
       if (helper.parent == parent.pid()) return session;
       return fail(Error::unsupported(
-          fmt::format("session {}: its leader is gone and its members have different parents ({} and {})", session,
-                      helper.parent, parent.pid())));
+          fmt::format("session {}: its leader is gone and its members have different parents ({} and {})",
+                      session, helper.parent, parent.pid())));
     }
     plan_.op(Op::Code::Fork, parent.pid(), {session, SIGCHLD}, "stands in for a session leader that is gone");
     plan_.call(session, SYS_setsid, {});
@@ -157,8 +161,9 @@ std::map<Pid, Group> groups_of(const Model& model) {
 Result<void> plan_tree(Planning& planning) {
   const pb::Process& root = planning.model().tasks.processes(0);
   if (root.sid() != root.pid() && !planning.policy.shell_job)
-    return fail(Error::unsupported(fmt::format(
-        "pid {}: its session leader {} is outside of the tree (--shell-job takes it)", root.pid(), root.sid())));
+    return fail(Error::unsupported(
+        fmt::format("pid {}: its session leader {} is outside of the tree (--shell-job takes it)", root.pid(),
+                    root.sid())));
   planning.plan.phase("processes", true);
   // A root that leads its session was born in another one, which is not known and which nobody else is in.
   return TreePlanner(planning).grow(root, root.sid() == root.pid() ? 0 : root.sid());
@@ -166,7 +171,8 @@ Result<void> plan_tree(Planning& planning) {
 
 Result<void> plan_late_child(Planning& planning, const pb::Process& child) {
   const pb::Process* parent = planning.plan.index().process(child.parent_pid());
-  if (parent == nullptr) return fail(Error::bug(fmt::format("pid {}: late child without parent", child.pid())));
+  if (parent == nullptr)
+    return fail(Error::bug(fmt::format("pid {}: late child without parent", child.pid())));
   return TreePlanner(planning).fork_in_session(*parent, child, parent->sid());
 }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "target/futex.h"
 #include "base/syscall_name.h"
+#include "target/futex.h"
 
 namespace bpfckpt::target {
 namespace {
