@@ -7,6 +7,7 @@
 #include "bpf/kernel_fs.h"
 #include "bpf/kernel_task.h"
 #include "bpf/kinds/registry.h"
+#include "bpf/locks.h"
 
 /* What is reached by walking from the iterator's own objects is read directly: the kernel guards such loads, and they
  * cost a fraction of bpf_probe_read_kernel().
@@ -90,6 +91,7 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 	record->operations = (__u64)file->f_op;
 	record->private_data = (__u64)file->private_data;
 	record->locks = (__u64)file->f_inode->i_flctx;
+	fill_locks((const void *)record->locks, (const void *)record->file, (const void *)table, &record->held);
 	record->epoll_items = (__u64)file->f_ep;
 	record->position = file->f_pos;
 	record->open_flags = file->f_flags;

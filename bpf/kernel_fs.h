@@ -127,6 +127,30 @@ struct file___v61 {
 	struct fown_struct f_owner;
 };
 
+struct file_lock_context {
+	struct list_head flc_flock, flc_posix, flc_lease;
+};
+
+/* Leases are file_lease since 6.9, which begins with the same file_lock_core. */
+struct file_lock_core {
+	struct list_head flc_list;
+	void *flc_owner;
+	unsigned int flc_flags;
+	struct file *flc_file;
+};
+
+/* since 6.9 ("filelock: split common fields into struct file_lock_core") */
+struct file_lock {
+	struct file_lock_core c;
+};
+
+struct file_lock___v61 {
+	struct list_head fl_list;
+	void *fl_owner;
+	unsigned int fl_flags;
+	struct file *fl_file;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	unsigned long *close_on_exec;

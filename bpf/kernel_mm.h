@@ -21,7 +21,14 @@ enum {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+/* x86: with CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS. Both are 16 bits wide there. */
+typedef struct {
+	unsigned short pkey_allocation_map;
+	short execute_only_pkey;
+} mm_context_t;
+
 struct mm_struct {
+	mm_context_t context;
 	atomic_t membarrier_state;
 	int map_count;
 	unsigned long total_vm, def_flags;

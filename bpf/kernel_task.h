@@ -177,9 +177,17 @@ struct sighand_struct {
 	struct k_sigaction action[64];
 };
 
+struct notification;
+
+struct seccomp_filter {
+	struct notification *notif;
+	struct seccomp_filter *prev;
+};
+
 struct seccomp {
 	int mode;
 	atomic_t filter_count;
+	struct seccomp_filter *filter;
 };
 
 struct kernfs_node {

@@ -69,6 +69,14 @@ enum {
 	FILE_OF_EXE = -2,	/* follows its mm_record */
 };
 
+/* Locks that are held now: of the description, and POSIX locks of the descriptor table on the inode. */
+struct locks_part {
+	__u32 posix;
+	__u32 open_file;
+	__u32 flock;
+	__u32 lease;
+};
+
 /* Trailing: path. */
 struct file_record {
 	struct record_head head;
@@ -77,6 +85,7 @@ struct file_record {
 	__u64 operations;	/* f_op */
 	__u64 private_data;
 	__u64 locks;		/* i_flctx: not 0 where a lock or lease was ever taken on the inode */
+	struct locks_part held;
 	__u64 epoll_items;	/* f_ep: not 0 where the file was ever watched by epoll */
 	__s64 position;
 	__u32 tgid;
@@ -102,7 +111,7 @@ struct file_record {
 		struct tty_record tty;
 	} detail;
 };
-BPFCKPT_SIZE(struct file_record, 384);
+BPFCKPT_SIZE(struct file_record, 400);
 
 enum vma_record_flags {
 	VMA_SHMEM = 1,		/* the file is on tmpfs or the kernel's internal shmem mount */
@@ -170,6 +179,7 @@ enum task_record_flags {
 	TASK_USER_DISPATCH = 32,	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) */
 	TASK_LEADER = 64,
 	TASK_SEMUNDO = 128,	/* System V semaphore undo list */
+	TASK_SECCOMP_NOTIFY = 256,	/* a seccomp filter has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) */
 };
 
 /* Trailing: affinity, `cpu_bytes` long. */
@@ -202,6 +212,8 @@ struct task_record {
 	__u64 dispatch_offset;
 	__u64 dispatch_len;
 	__u64 dispatch_selector;
+	__u64 atomic_flags;	/* PFA_* */
+	__u64 seccomp_filter;	/* the newest; the same for who inherited it */
 	__s64 orig_ax;		/* system call that the task is in; -1: none */
 	__s64 ax;		/* its result so far: -516 is ERESTART_RESTARTBLOCK */
 	struct restart_part restart;
@@ -236,7 +248,7 @@ struct task_record {
 	char comm[16];
 	__u32 pad;
 };
-BPFCKPT_SIZE(struct task_record, 616);
+BPFCKPT_SIZE(struct task_record, 632);
 
 struct itimer_part {
 	__u64 value_ns;		/* real: absolute CLOCK_MONOTONIC; virtual and prof: absolute CPU time; 0: not armed */
@@ -350,9 +362,11 @@ struct mm_record {
 	__u32 flags;		/* enum mm_record_flags */
 	__u32 user_ns;
 	__u32 auxv_words;
+	__u32 protection_keys;	/* allocated ones; bit 0 is always set where there are any */
+	__s32 execute_only_key;	/* 0, -1: none */
 	__u64 auxv[RECORD_AUXV_WORDS];
 };
-BPFCKPT_SIZE(struct mm_record, 680);
+BPFCKPT_SIZE(struct mm_record, 688);
 
 /* Trailing: path of cwd, path of root. */
 struct fs_record {

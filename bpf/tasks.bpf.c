@@ -12,6 +12,7 @@ enum {
 	NSEC_PER_SEC_ = 1000000000,
 	TASK_NO_NEW_PRIVS_BIT = 0,		/* PFA_NO_NEW_PRIVS in atomic_flags */
 	SYSCALL_WORK_USER_DISPATCH_BIT = 6,	/* include/linux/thread_info.h: SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH */
+	SECCOMP_FILTERS = 32768 / 5,		/* kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and a program each */
 	CGROUP_DEPTH = 32,
 	CGROUP_NAME = 128,
 	AIO_SLOTS = 64,
@@ -104,11 +105,34 @@ static __always_inline bool has_semaphore_undo(const struct task_struct *task)
 			       (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
 }
 
+static long find_listener(__u32 i __attribute__((unused)), const struct seccomp_filter **filter)
+{
+	if (!*filter || BPF_CORE_READ(*filter, notif))
+		return 1;
+	*filter = BPF_CORE_READ(*filter, prev);
+	return 0;
+}
+
+static __always_inline void fill_seccomp(const struct task_struct *task, struct task_record *record)
+{
+	const struct seccomp_filter *filter = BPF_CORE_READ(task, seccomp.filter);
+
+	record->seccomp_mode = BPF_CORE_READ(task, seccomp.mode);
+	record->seccomp_filters = BPF_CORE_READ(task, seccomp.filter_count.counter);
+	record->seccomp_filter = (__u64)filter;
+	if (!filter)
+		return;
+	bpf_loop(SECCOMP_FILTERS, find_listener, &filter, 0);
+	if (filter)
+		record->flags |= TASK_SECCOMP_NOTIFY;
+}
+
 static __always_inline void fill_flags(const struct task_struct *task, struct task_record *record)
 {
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, sched_reset_on_fork))
 		record->flags |= TASK_RESET_ON_FORK;
-	if (BPF_CORE_READ(task, atomic_flags) >> TASK_NO_NEW_PRIVS_BIT & 1)
+	record->atomic_flags = BPF_CORE_READ(task, atomic_flags);
+	if (record->atomic_flags >> TASK_NO_NEW_PRIVS_BIT & 1)
 		record->flags |= TASK_NO_NEW_PRIVS;
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, restore_sigmask))
 		record->flags |= TASK_SAVED_SIGMASK;
@@ -186,13 +210,12 @@ static __always_inline void fill_task(struct task_struct *task, __u32 level, str
 	record->static_prio = task->static_prio;
 	record->rt_priority = task->rt_priority;
 	record->io_priority = BPF_CORE_READ(task, io_context, ioprio);
-	record->seccomp_mode = task->seccomp.mode;
-	record->seccomp_filters = task->seccomp.filter_count.counter;
 	record->loginuid = bpf_core_field_exists(task->loginuid) ? BPF_CORE_READ(task, loginuid.val) : -1;
 	if (task->group_leader == task)
 		record->flags |= TASK_LEADER;
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), task->comm);
 	fill_flags(task, record);
+	fill_seccomp(task, record);
 	fill_robust_and_rseq(task, record);
 	fill_restart(task, &record->restart);
 	fill_namespaces(task, &record->ns);
@@ -407,6 +430,10 @@ static __always_inline void write_mm(struct seq_file *seq, struct scratch *slot,
 	record->total_pages = mm->total_vm;
 	record->maps = mm->map_count;
 	fill_mm_flags(task, mm, record);
+	if (bpf_core_field_exists(mm->context.pkey_allocation_map)) {
+		record->protection_keys = BPF_CORE_READ(mm, context.pkey_allocation_map);
+		record->execute_only_key = BPF_CORE_READ(mm, context.execute_only_pkey);
+	}
 	if (auxv_bytes > sizeof(record->auxv))
 		auxv_bytes = sizeof(record->auxv);
 	if (!bpf_probe_read_kernel(record->auxv, auxv_bytes,

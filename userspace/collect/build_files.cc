@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "collect/builder.h"
@@ -46,6 +47,16 @@ void fill_inode(const inode_part& part, pb::Inode& inode) {
   inode.set_uid(part.uid);
   inode.set_gid(part.gid);
   inode.set_mtime_ns(part.mtime_ns);
+}
+
+// Records of one description come from every process that has it open: each sees its own POSIX locks.
+void add_locks(const locks_part& held, pb::File& file) {
+  if ((held.posix | held.open_file | held.flock | held.lease) == 0) return;
+  pb::HeldLocks& locks = *file.mutable_locks();
+  locks.set_posix(std::max(locks.posix(), held.posix));
+  locks.set_open_file(held.open_file);
+  locks.set_flock(held.flock);
+  locks.set_lease(held.lease);
 }
 
 // What people call a file that no kind knows: "anon_inode:[io_uring]", "socket", ...
@@ -131,6 +142,7 @@ Result<std::uint32_t> Builder::file_id(const file_record& record) {
     files_[id] = file;
     TRY(describe(record, *file));
   }
+  add_locks(record.held, *files_.at(id));
   return id;
 }
 

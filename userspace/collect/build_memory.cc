@@ -50,6 +50,10 @@ void Builder::add_address_space(const mm_record& record) {
   if ((record.flags & MM_MDWE) != 0) space->set_mdwe((record.flags & MM_MDWE_NO_INHERIT) != 0 ? 3 : 1);
   space->set_merge_any((record.flags & MM_MERGE_ANY) != 0);
   space->set_def_flags(record.def_flags);
+  // Bit 0 alone is every process's on a machine with keys.
+  if (record.protection_keys > 1) space->set_protection_keys(record.protection_keys);
+  if (record.execute_only_key > 0)
+    space->set_execute_only_key(static_cast<std::uint32_t>(record.execute_only_key));
   space->set_coredump_filter(
       static_cast<std::uint32_t>(record.raw_flags >> kDumpFilterShift & kDumpFilterMask));
 }

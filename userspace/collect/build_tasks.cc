@@ -18,6 +18,14 @@ constexpr std::uint64_t kJobctlStopSignal = 0xffff;  // include/linux/sched/jobc
 constexpr std::uint64_t kSaImmutable = 0x00800000;  // include/linux/signal_types.h: a fatal signal was forced
 constexpr int kNice0 = 120;                         // static_prio of nice 0
 
+// linux/prctl.h, PR_SPEC_*, of a pair of PFA_* bits (include/linux/sched.h).
+std::uint32_t speculation(std::uint64_t flags, int disable, int force_disable, int noexec) {
+  auto is_set = [flags](int bit) { return bit != 0 && (flags >> bit & 1) != 0; };
+  if (is_set(force_disable)) return 8;
+  if (is_set(noexec)) return 16;
+  return is_set(disable) ? 4 : 0;
+}
+
 bool exited(const task_record& task) {
   return task.exit_state != 0;
 }
@@ -69,6 +77,10 @@ pb::Thread Builder::to_thread(const task_record& task) {
   *thread.mutable_scheduling() = to_scheduling(task);
   thread.set_timer_slack_ns(task.timer_slack_ns);
   thread.set_seccomp_mode(task.seccomp_mode);
+  if ((task.flags & TASK_SECCOMP_NOTIFY) != 0)
+    thread.add_obstacles("its seccomp filter asks a listener, which is not supported");
+  thread.set_store_bypass(speculation(task.atomic_flags, 3, 4, 7));
+  thread.set_indirect_branch(speculation(task.atomic_flags, 5, 6, 0));
   thread.set_exited(exited(task));
   thread.set_io_priority(task.io_priority);
   if (const auto restart = interrupted_call(task)) {
@@ -146,7 +158,12 @@ void Builder::fill_timers(const Group& group, pb::Process& process) const {
 
 void Builder::fill_obstacles(const Group& group, pb::Process& process) const {
   std::uint32_t flags = 0;
-  for (const task_record* task : group.threads) flags |= task->flags;
+  bool groups = false;
+  for (const task_record* task : group.threads) {
+    flags |= task->flags;
+    groups |= too_many_groups_.contains(task->cred);
+  }
+  if (groups) process.add_obstacles("more-groups-than-can-be-read");
   if ((flags & TASK_IO_URING) != 0) process.add_obstacles("io_uring");
   if ((flags & TASK_MEMPOLICY) != 0) process.add_obstacles("mempolicy");
   if ((flags & TASK_SEMUNDO) != 0) process.add_obstacles("sysv-sem-undo");
@@ -195,9 +212,11 @@ void Builder::add_credentials(const cred_record& record) {
   message.set_cap_bounding(record.cap_bounding);
   message.set_cap_ambient(record.cap_ambient);
   message.set_securebits(record.securebits);
-  // More than fit a record are left to whoever can ask the thread itself: better none than some.
   const auto bytes = trailing(record);
-  if (record.groups * sizeof(std::uint32_t) > bytes.size()) return;
+  if (record.groups * sizeof(std::uint32_t) > bytes.size()) {
+    too_many_groups_.insert(record.cred);
+    return;
+  }
   for (std::uint32_t i = 0; i < record.groups; ++i) {
     std::uint32_t group;
     std::memcpy(&group, bytes.data() + i * sizeof group, sizeof group);

@@ -68,6 +68,7 @@ class Builder {
   std::map<std::string, std::uint32_t> namespace_ids_;
   std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
   std::unordered_set<std::uint64_t> userfault_spaces_;  // mm_struct
+  std::unordered_set<std::uint64_t> too_many_groups_;   // cred
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
   std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
   std::unordered_map<std::uint32_t, pb::File*> files_;

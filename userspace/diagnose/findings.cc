@@ -14,6 +14,18 @@ namespace {
 using kinds::Finding;
 using kinds::Verdict;
 
+std::string name_locks(const pb::HeldLocks& locks) {
+  std::string text;
+  auto count = [&text](std::uint32_t number, const char* what) {
+    if (number != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", number, what);
+  };
+  count(locks.posix(), "POSIX");
+  count(locks.open_file(), "of the description (OFD)");
+  count(locks.flock(), "by flock()");
+  count(locks.lease(), "lease");
+  return text;
+}
+
 Finding unsupported(std::string code, std::string reason) {
   return {Verdict::Unsupported, std::move(code), std::move(reason), ""};
 }
@@ -80,8 +92,6 @@ class Finder {
 
   void look_at_thread(const pb::Process& process, const pb::Thread& thread) {
     std::string subject = thread.tid() == process.pid() ? "" : fmt::format("thread {}", thread.tid());
-    if (thread.seccomp_mode() != 0)
-      add(subject, "thread", unsupported("seccomp", "it runs under seccomp, which is not supported yet"));
     for (const std::string& reason : thread.obstacles())
       add(subject, "thread", unsupported("thread-state", reason));
     if (thread.exited())
@@ -97,17 +107,32 @@ class Finder {
       finding = unsupported("unsupported-file", "its kind is not known");
     else if (kind->diagnose != nullptr)
       finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
-    add(fmt::format("fd {} ({})", entry.fd(), kinds::describe_name(*file)), file->kind(), std::move(finding));
+    std::string subject = fmt::format("fd {} ({})", entry.fd(), kinds::describe_name(*file));
+    look_at_locks(subject, *file);
+    add(std::move(subject), file->kind(), std::move(finding));
+  }
+
+  // Once a description.
+  void look_at_locks(const std::string& subject, const pb::File& file) {
+    if (!file.has_locks() || !seen_.insert(&file).second) return;
+    std::string reason = fmt::format("file locks are held: {}", name_locks(file.locks()));
+    if (policy_.file_locks)
+      add(subject, file.kind(), unsupported("file-locks", reason + ", which cannot be taken yet"));
+    else
+      add(subject, file.kind(), {Verdict::NeedsOption, "file-locks", std::move(reason), "--file-locks"});
   }
 
   void look_at_memory(const pb::AddressSpace& mm) {
     for (const pb::Vma& vma : mm.vmas()) {
       Finding finding = look_at_vma(vma);
-      if (finding.verdict == Verdict::Ok && scope_.unsupported_only) continue;
       const pb::File* file = index_.file(vma.file_id());
+      const bool locked = file != nullptr && file->has_locks();
+      if (finding.verdict == Verdict::Ok && scope_.unsupported_only && !locked) continue;
       std::string name = file != nullptr ? kinds::describe_name(*file) : vma.name();
       if (!name.empty()) name = " (" + name + ")";
-      add(fmt::format("mapping {:x}-{:x}{}", vma.start(), vma.end(), name), "mapping", std::move(finding));
+      std::string subject = fmt::format("mapping {:x}-{:x}{}", vma.start(), vma.end(), name);
+      if (locked) look_at_locks(subject, *file);
+      add(std::move(subject), "mapping", std::move(finding));
     }
     if (const pb::File* exe = index_.file(mm.exe_file_id())) {
       const kinds::Kind* kind = kinds::find(exe->kind());

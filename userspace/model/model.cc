@@ -8,6 +8,7 @@ ModelIndex::ModelIndex(const Model& model) {
   for (const auto& it : model.tasks.fs_contexts()) fs_contexts_.emplace(it.id(), &it);
   for (const auto& it : model.tasks.credentials()) credentials_.emplace(it.id(), &it);
   for (const auto& it : model.tasks.namespaces()) namespaces_.emplace(it.id(), &it);
+  for (const auto& it : model.tasks.seccomp_filters()) seccomp_filters_.emplace(it.id(), &it);
   for (const auto& it : model.memory.address_spaces()) address_spaces_.emplace(it.id(), &it);
   for (const auto& it : model.files.files()) files_.emplace(it.id(), &it);
   for (const auto& it : model.files.objects()) objects_.emplace(it.id(), &it);

@@ -38,6 +38,7 @@ class ModelIndex {
   const pb::FsContext* fs_context(std::uint32_t id) const { return find(fs_contexts_, id); }
   const pb::Credentials* credentials(std::uint32_t id) const { return find(credentials_, id); }
   const pb::Namespaces* namespaces(std::uint32_t id) const { return find(namespaces_, id); }
+  const pb::SeccompFilter* seccomp_filter(std::uint32_t id) const { return find(seccomp_filters_, id); }
 
  private:
   template <class T>
@@ -56,6 +57,7 @@ class ModelIndex {
   Table<pb::FsContext> fs_contexts_;
   Table<pb::Credentials> credentials_;
   Table<pb::Namespaces> namespaces_;
+  Table<pb::SeccompFilter> seccomp_filters_;
 };
 
 // Checks that the model hangs together: ids unique and resolved, parents before children, mappings ordered

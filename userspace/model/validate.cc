@@ -8,6 +8,7 @@ Result<void> validate(const Model& model) {
   TRY(check_ids(model.tasks.fs_contexts(), "fs context"));
   TRY(check_ids(model.tasks.namespaces(), "namespaces"));
   TRY(check_ids(model.tasks.credentials(), "credentials"));
+  TRY(check_ids(model.tasks.seccomp_filters(), "seccomp filter"));
   TRY(check_ids(model.memory.address_spaces(), "address space"));
   TRY(check_ids(model.files.files(), "file"));
   TRY(check_ids(model.files.objects(), "file object"));

@@ -65,6 +65,7 @@ Result<void> check_address_space(const pb::AddressSpace& mm, const ModelIndex& i
   if (mm.exe_file_id() != 0 && index.file(mm.exe_file_id()) == nullptr)
     return refuse("no file {}", mm.exe_file_id());
   if (mm.auxv_size() % 2 != 0 || mm.auxv_size() > kMaxAuxvWords) return refuse("bad auxv");
+  if (mm.protection_keys() > 0xffff || mm.execute_only_key() > 15) return refuse("bad protection keys");
   if (!is_text(mm.pages_image(), kMaxNameBytes))
     return refuse("name of the page image is too long, or no UTF-8");
   std::uint64_t previous_end = 0;

@@ -21,6 +21,10 @@ constexpr int kMaxGroups = 65536;                    // NGROUPS_MAX
 constexpr std::size_t kMaxAffinityBytes = 8192 / 8;  // CONFIG_NR_CPUS at most
 constexpr std::size_t kMaxCommBytes = 15 * 4;        // TASK_COMM_LEN - 1, each byte as \xNN
 
+constexpr std::size_t kFilterInstruction = 8;                       // sizeof(struct sock_filter)
+constexpr std::size_t kMaxFilterBytes = 4096 * kFilterInstruction;  // BPF_MAXINSNS
+constexpr int kMaxFilters = 32768 / 5;  // kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and the program each
+
 bool is_pid(std::uint32_t pid) {
   return pid >= 1 && pid <= kMaxPid;
 }
@@ -46,6 +50,9 @@ Result<void> check_thread(const pb::Thread& thread, bool runs, const ModelIndex&
   if (!is_text(thread.comm(), kMaxCommBytes)) return refuse("comm is too long, or no UTF-8");
   if (thread.pdeath_signal() > kMaxSignal) return refuse("bad pdeath signal {}", thread.pdeath_signal());
   if (thread.seccomp_mode() > 2) return refuse("bad seccomp mode {}", thread.seccomp_mode());
+  if (thread.seccomp_filter_ids_size() > kMaxFilters) return refuse("too many seccomp filters");
+  for (std::uint32_t id : thread.seccomp_filter_ids())
+    if (index.seccomp_filter(id) == nullptr) return refuse("no seccomp filter {}", id);
   if (thread.scheduling().affinity().size() > kMaxAffinityBytes) return refuse("cpu mask is too long");
   if (thread.has_restart() && thread.restart().args_size() > 6)
     return refuse("system call with more than 6 arguments");
@@ -56,6 +63,8 @@ Result<void> check_thread(const pb::Thread& thread, bool runs, const ModelIndex&
     return refuse("no credentials {}", thread.credentials_id());
   if (!runs) return {};
   if (thread.credentials_id() == 0) return refuse("no credentials");
+  if ((thread.seccomp_mode() == 2) != !thread.seccomp_filter_ids().empty())
+    return refuse("seccomp mode {} with {} filters", thread.seccomp_mode(), thread.seccomp_filter_ids_size());
   if (thread.registers().size() != kRegistersBytes)
     return refuse("{} bytes of registers instead of {}", thread.registers().size(), kRegistersBytes);
   if (std::size_t size = thread.xstate().size(); size < kMinXstateBytes || size > kMaxXstateBytes)
@@ -155,6 +164,11 @@ Result<void> check_tasks(const pb::Tasks& tasks, const ModelIndex& index) {
     if (fs.umask() > 0777) return refuse("fs context {}: bad umask {:o}", fs.id(), fs.umask());
     TRY(check_path(fs.cwd()), "fs context {}: cwd", fs.id());
     TRY(check_path(fs.root()), "fs context {}: root", fs.id());
+  }
+  for (const auto& filter : tasks.seccomp_filters()) {
+    std::size_t size = filter.program().size();
+    if (size == 0 || size % kFilterInstruction != 0 || size > kMaxFilterBytes)
+      return refuse("seccomp filter {}: a program of {} bytes", filter.id(), size);
   }
   for (const auto& credentials : tasks.credentials())
     if (credentials.groups_size() > kMaxGroups || !is_text(credentials.security_label(), kMaxPathBytes))

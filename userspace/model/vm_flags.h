@@ -39,6 +39,9 @@ inline constexpr std::uint64_t kMergeable = 0x80000000;
 
 // Protection key, x86: VM_PKEY_BIT0 to 3 (arch/x86 since 4.6).
 inline constexpr std::uint64_t kProtectionKey = std::uint64_t{0xf} << 32;
+inline constexpr std::uint32_t key(std::uint64_t flags) {
+  return static_cast<std::uint32_t>((flags & kProtectionKey) >> 32);
+}
 
 // mseal(2), since 6.10: bit 63, later bit 42; the other one is not used for anything in either.
 inline constexpr std::uint64_t kSealed = std::uint64_t{1} << 63 | std::uint64_t{1} << 42;
