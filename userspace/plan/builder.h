@@ -33,6 +33,8 @@ class Environment {
   virtual bool timer_ids_restorable() const = 0;
   // Of bpfckpt, and so of what it starts.
   virtual int oom_score_adj() const = 0;
+  // The same: bits of /proc/PID/coredump_filter.
+  virtual std::uint32_t coredump_filter() const = 0;
   // Highest capability number that this kernel knows.
   virtual int last_capability() const = 0;
 };

@@ -40,6 +40,13 @@ int HostEnvironment::oom_score_adj() const {
   return value;
 }
 
+std::uint32_t HostEnvironment::coredump_filter() const {
+  std::unique_ptr<FILE, int (*)(FILE*)> file(::fopen("/proc/self/coredump_filter", "re"), ::fclose);
+  std::uint32_t value = 0;
+  if (file == nullptr || ::fscanf(file.get(), "%x", &value) != 1) return 0;
+  return value;
+}
+
 int HostEnvironment::last_capability() const {
   int last = 0;
   while (last < 63 && ::prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;

@@ -18,6 +18,7 @@ class HostEnvironment : public Environment {
   int caller_terminal() const override;
   bool timer_ids_restorable() const override;
   int oom_score_adj() const override;
+  std::uint32_t coredump_filter() const override;
   int last_capability() const override;
 
  private:

@@ -45,6 +45,12 @@ int protection(const pb::Vma& vma) {
   return prot;
 }
 
+// Where there are protection keys, the kernel takes one for the first mapping that may be executed only, whichever is
+// free just then: such mappings are made readable, and mprotect() comes when it is that key's turn (plan_keys()).
+bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
+  return mm.execute_only_key() != 0 && vma.kind() != pb::SPECIAL && protection(vma) == PROT_EXEC;
+}
+
 int mmap_flags(const pb::Vma& vma) {
   int flags = MAP_FIXED_NOREPLACE | (is_private(vma) ? MAP_PRIVATE : MAP_SHARED);
   if (vma.file_id() == 0) flags |= MAP_ANONYMOUS;
@@ -238,6 +244,7 @@ class MemoryPlanner {
       TRY_ASSIGN(Operand fd, file_of(vma));
       int prot = protection(vma);
       if (writable_first(mm_, vma)) prot |= PROT_READ | PROT_WRITE;
+      if (takes_execute_only_key(mm_, vma)) prot |= PROT_READ;
       std::uint64_t hugetlb = vma.flags() & vm::kHugeTlb ? MAP_HUGETLB : 0;
       if (vma.file_id() != 0) hugetlb = 0;
       for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
@@ -333,6 +340,22 @@ class MemoryPlanner {
   std::map<std::uint64_t, OpId> pulled_;  // file id and access -> descriptor in the process
 };
 
+// Keys are given out in ascending order, so those that the process did not have are taken, too, and given back.
+void plan_keys(PlanBuilder& plan, Actor pid, const pb::AddressSpace& mm) {
+  std::uint32_t wanted = mm.protection_keys();
+  for (std::uint32_t key = 1; wanted >> key != 0; key++) {
+    auto execute_only = std::ranges::find_if(
+        mm.vmas(), [&](const pb::Vma& vma) { return takes_execute_only_key(mm, vma); });
+    if (key == mm.execute_only_key() && execute_only != mm.vmas().end())
+      plan.call(pid, SYS_mprotect, {execute_only->start(), execute_only->end() - execute_only->start(), PROT_EXEC},
+                "takes a protection key");
+    else
+      plan.call_expecting(pid, key, SYS_pkey_alloc, {0, 0}, "protection key");
+  }
+  for (std::uint32_t key = 1; wanted >> key != 0; key++)
+    if (!(wanted >> key & 1)) plan.call(pid, SYS_pkey_free, {key});
+}
+
 // madvise(2) behaviours that leave a flag on the mapping.
 struct Advice {
   std::uint64_t flag;
@@ -406,13 +429,18 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   // Before any mlock, which guards cannot be put into.
   for (const pb::Extent& guard : mm->guards())
     plan.call(pid, SYS_madvise, {guard.offset(), guard.length(), kGuardInstall}, "guard pages");
+  plan_keys(plan, pid, *mm);
   for (const pb::Vma& vma : mm->vmas()) {
     if (vma.kind() == pb::SPECIAL) continue;
     std::uint64_t len = vma.end() - vma.start();
     // A late child's mapping has its parent's protection; saying it again costs nothing where it is right.
     int prot = protection(vma);
-    if ((writable_first(*mm, vma) && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
-        planning.late.contains(process.pid()))
+    std::uint32_t key = vm::key(vma.flags());
+    bool execute_only = takes_execute_only_key(*mm, vma);
+    if (key != 0 && !execute_only)
+      plan.call(pid, SYS_pkey_mprotect, {vma.start(), len, prot, key});
+    else if ((writable_first(*mm, vma) && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
+             execute_only || planning.late.contains(process.pid()))
       plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
     for (const Advice& advice : kAdvices)
       if (vma.flags() & advice.flag) plan.call(pid, SYS_madvise, {vma.start(), len, advice.advice});

@@ -105,15 +105,31 @@ void plan_membarrier(PlanBuilder& plan, Actor pid, std::uint64_t state) {
     if (state & registration.bit) plan.call(pid, SYS_membarrier, {registration.command, 0, 0}, "membarrier");
 }
 
-void plan_oom_score(PlanBuilder& plan, const pb::Process& process) {
-  if (process.oom_score_adj() == plan.environment().oom_score_adj()) return;
-  std::string value = fmt::format("{}", process.oom_score_adj());
-  OpId file = plan.call(
-      kSelf, SYS_open,
-      {Operand::data(plan.text(fmt::format("/proc/{}/oom_score_adj", process.pid()))), 1 /*O_WRONLY*/});
-  plan.call(kSelf, SYS_write, {Operand::result(file), Operand::data(plan.text(value)), value.size()},
-            "oom_score_adj");
+// `note` is the name of the file, too.
+void plan_proc_setting(PlanBuilder& plan, Actor pid, const char* note, const std::string& value) {
+  OpId file = plan.call(kSelf, SYS_open,
+                        {Operand::data(plan.text(fmt::format("/proc/{}/{}", pid, note))), 1 /*O_WRONLY*/});
+  plan.call(kSelf, SYS_write, {Operand::result(file), Operand::data(plan.text(value)), value.size()}, note);
   plan.call(kSelf, SYS_close, {Operand::result(file)});
+}
+
+// What the kernel takes through files only.
+void plan_proc_settings(PlanBuilder& plan, const pb::Process& process) {
+  if (process.oom_score_adj() != plan.environment().oom_score_adj())
+    plan_proc_setting(plan, process.pid(), "oom_score_adj", fmt::format("{}", process.oom_score_adj()));
+  const pb::AddressSpace* mm = plan.index().address_space(process.mm_id());
+  if (mm != nullptr && mm->coredump_filter() != plan.environment().coredump_filter())
+    plan_proc_setting(plan, process.pid(), "coredump_filter", fmt::format("{:#x}", mm->coredump_filter()));
+}
+
+// A machine that refuses has nothing to speculate about, or leaves no choice.
+void plan_speculation(PlanBuilder& plan, Actor tid, const pb::Thread& thread) {
+  if (thread.store_bypass() != 0)
+    plan.try_call(tid, SYS_prctl, {PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, thread.store_bypass(), 0, 0},
+                  "store bypass");
+  if (thread.indirect_branch() != 0)
+    plan.try_call(tid, SYS_prctl, {PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, thread.indirect_branch(), 0, 0},
+                  "indirect branches");
 }
 
 // A directory without a name, for those that stand in it. It is made and removed by us.
@@ -206,7 +222,7 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
   }
   if (process.child_subreaper()) plan.call(pid, SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0});
   plan_membarrier(plan, pid, process.membarrier_state());
-  plan_oom_score(plan, process);
+  plan_proc_settings(plan, process);
   plan_posix_timers(plan, process);
   plan_itimer(plan, pid, ITIMER_REAL, process.itimer_real());
   plan_itimer(plan, pid, ITIMER_VIRTUAL, process.itimer_virtual());
@@ -244,6 +260,8 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
   // A timer slack of 0 asks for the default, which it cannot be.
   if (thread.timer_slack_ns() != 0)
     plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
+
+  plan_speculation(plan, tid, thread);
 
   plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
   if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
