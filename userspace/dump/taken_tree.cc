@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -60,7 +61,36 @@ Result<TakenTree> TakenTree::freeze(target::Waiter& waiter, target::RobustList& 
   return tree;
 }
 
+namespace {
+
+// Threads that inherited a filter, or installed the same, share it in the image.
+class FilterTable {
+ public:
+  explicit FilterTable(pb::Tasks& tasks) : tasks_(tasks) {}
+
+  std::uint32_t id_of(const target::SeccompFilter& filter) {
+    std::string program(reinterpret_cast<const char*>(filter.program.data()), filter.program.size());
+    auto [it, fresh] = ids_.try_emplace({filter.flags, program}, static_cast<std::uint32_t>(ids_.size() + 1));
+    if (fresh) {
+      pb::SeccompFilter& message = *tasks_.add_seccomp_filters();
+      message.set_id(it->second);
+      message.set_program(std::move(program));
+      message.set_flags(filter.flags);
+    }
+    return it->second;
+  }
+
+ private:
+  pb::Tasks& tasks_;
+  std::map<std::pair<std::uint32_t, std::string>, std::uint32_t> ids_;
+};
+
+constexpr std::uint32_t kSeccompModeFilter = 2;
+
+}  // namespace
+
 Result<void> TakenTree::read_threads(Model& model) {
+  FilterTable filters(model.tasks);
   for (pb::Process& process : *model.tasks.mutable_processes()) {
     if (process.state() == pb::ZOMBIE) continue;
     for (pb::Thread& thread : *process.mutable_threads()) {
@@ -74,6 +104,10 @@ Result<void> TakenTree::read_threads(Model& model) {
       thread.set_xstate(state.xstate.data(), state.xstate.size());
       thread.set_blocked(state.sigmask);
       thread.set_at_restart(state.at_restart);
+      if (thread.seccomp_mode() == kSeccompModeFilter) {
+        TRY_ASSIGN(const auto own, task->seccomp_filters(), "pid {}", process.pid());
+        for (const target::SeccompFilter& filter : own) thread.add_seccomp_filter_ids(filters.id_of(filter));
+      }
       for (const siginfo_t& info : state.pending) thread.add_pending(siginfo_bytes(info));
       if (leader) {
         for (const siginfo_t& info : state.shared_pending) process.add_pending(siginfo_bytes(info));

@@ -82,7 +82,9 @@ struct Op {
     OpenImage,  // bpfckpt opens the image file whose name is in data block args[0]
     Reopen,     // bpfckpt opens what its descriptor args[0] leads to again, with flags args[1]
     OpenMapping,  // bpfckpt opens the file behind its own mapping of args[1] bytes at args[0]
-    Exit,         // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
+    // bpfckpt takes thread args[0] under ptrace, so that no seccomp filter stops what is still to be done
+    Unfilter,
+    Exit,  // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
   };
   Code code = Code::Call;
   bool may_fail = false;  // a failure is no error: nobody depends on the result

@@ -25,10 +25,11 @@ bool failed(std::int64_t result) {
 
 }  // namespace
 
-Executor::Executor(Plan& plan, const image::ImageReader& reader, target::RobustList& robust,
-                   std::vector<SpecialMapping> special, ExecutorOptions options)
+Executor::Executor(Plan& plan, const image::ImageReader& reader, target::Waiter& waiter,
+                   target::RobustList& robust, std::vector<SpecialMapping> special, ExecutorOptions options)
     : plan_(plan),
       reader_(reader),
+      waiter_(waiter),
       robust_(robust),
       special_(std::move(special)),
       options_(options),
@@ -37,6 +38,10 @@ Executor::Executor(Plan& plan, const image::ImageReader& reader, target::RobustL
 Executor::~Executor() {
   if (made_.empty()) return;
   for (auto& [pid, made] : made_) ::syscall(SYS_pidfd_send_signal, made.pidfd.get(), SIGKILL, nullptr, 0);
+  // A traced thread stays a zombie until its tracer has seen it, and with it the process; leaders last.
+  for (auto& [tid, task] : seized_)
+    if (!made_.contains(static_cast<Actor>(tid))) task.bury();
+  for (auto& [tid, task] : seized_) task.bury();
   // Orphans become ours: run() made bpfckpt their reaper.
   for (auto& [pid, made] : made_) ::waitpid(made.pid, nullptr, __WALL);
 }
@@ -226,6 +231,13 @@ Result<std::int64_t> Executor::perform(OpId id) {
       std::uint64_t end = arg(0) + ((arg(1) + 4095) & ~std::uint64_t{4095});
       return result_of(
           ::open(fmt::format("/proc/self/map_files/{:x}-{:x}", arg(0), end).c_str(), O_RDWR | O_CLOEXEC));
+    }
+    case Op::Code::Unfilter: {
+      auto tid = static_cast<pid_t>(arg(0));
+      TRY_ASSIGN(target::SeizedTask task,
+                 target::SeizedTask::seize(waiter_, tid, target::kExitKill | target::kSuspendSeccomp));
+      seized_.emplace(tid, std::move(task));
+      return 0;
     }
     case Op::Code::Fork:
     case Op::Code::Thread:

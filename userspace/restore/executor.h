@@ -2,8 +2,10 @@
 // Carries a plan out: bpfckpt's own operations as system calls, everybody else's as batches of the parasite.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "image/reader.h"
@@ -11,6 +13,7 @@
 #include "plan/plan.h"
 #include "target/area.h"
 #include "target/batch.h"
+#include "target/seized_task.h"
 #include "target/stub.h"
 
 namespace bpfckpt::restore {
@@ -24,9 +27,9 @@ struct ExecutorOptions {
 // does the kernel, through the blob, if bpfckpt dies.
 class Executor {
  public:
-  // `plan`, `reader` and `robust` outlive the executor; `plan` is changed (data blocks are filled in).
-  // `special` are bpfckpt's own special mappings.
-  Executor(Plan& plan, const image::ImageReader& reader, target::RobustList& robust,
+  // `plan`, `reader`, `waiter` and `robust` outlive the executor; `plan` is changed (data blocks are filled
+  // in). `special` are bpfckpt's own special mappings.
+  Executor(Plan& plan, const image::ImageReader& reader, target::Waiter& waiter, target::RobustList& robust,
            std::vector<SpecialMapping> special, ExecutorOptions options);
   Executor(const Executor&) = delete;
   ~Executor();
@@ -36,6 +39,8 @@ class Executor {
 
   pid_t root() const { return stub_.pid; }
   const target::Area& area() const { return *area_; }
+  // Threads that the plan took under ptrace (Op::Code::Unfilter), for target::hold(); at most once.
+  std::map<pid_t, target::SeizedTask> take_seized() { return std::exchange(seized_, {}); }
   // The processes live on without us.
   void keep() { made_.clear(); }
 
@@ -54,6 +59,7 @@ class Executor {
 
   Plan& plan_;
   const image::ImageReader& reader_;
+  target::Waiter& waiter_;
   target::RobustList& robust_;
   std::vector<SpecialMapping> special_;
   ExecutorOptions options_;
@@ -67,6 +73,7 @@ class Executor {
     Fd pidfd;
   };
   std::unordered_map<Actor, Made> made_;  // by pid
+  std::map<pid_t, target::SeizedTask> seized_;
 };
 
 }  // namespace bpfckpt::restore

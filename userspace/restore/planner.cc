@@ -174,6 +174,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   builder.release_mapped();
   plan_zombies(planning);
   plan_drain_sigchld(planning);
+  plan_seccomp(planning);
   builder.phase("state");
   for (const pb::Process& process : processes) {
     if (!lives(process)) continue;

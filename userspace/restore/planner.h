@@ -75,6 +75,9 @@ Result<void> plan_files(Planning& planning);
 // Objects behind mappings get what would have been in the way (seals).
 Result<void> plan_objects_end(Planning& planning);
 
+// seccomp_plan.cc
+void plan_seccomp(Planning& planning);
+
 // state_plan.cc
 void plan_process_state(Planning& planning, const pb::Process& process);
 void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread);

@@ -105,14 +105,14 @@ Result<Outcome> restore(const Options& options) {
   ContentCheck contents(reader);
   target::Waiter waiter;
   target::RobustList robust;
-  Executor executor(plan, reader, robust, options.special_mappings, {.sibling = options.sibling});
+  Executor executor(plan, reader, waiter, robust, options.special_mappings, {.sibling = options.sibling});
   TRY(executor.run());
   TRY(options.at_stage("post-restore", executor.root()));
   TRY(contents.wait());
 
   // Everybody becomes what they were, and all go on together.
   auto processes = what_to_resume(model, reader.index(), options.leave_stopped);
-  TRY_ASSIGN(target::HeldTree held, target::hold(waiter, processes, executor.area().range()), "resume");
+  TRY_ASSIGN(target::HeldTree held, target::hold(waiter, processes, executor.area().range(), executor.take_seized()), "resume");
   TRY(options.at_stage("pre-resume", executor.root()));
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
   Outcome outcome{executor.root()};

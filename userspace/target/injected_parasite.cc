@@ -21,7 +21,6 @@ namespace bpfckpt::target {
 namespace {
 
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
-constexpr std::uint64_t kSuspendSeccomp = 1 << 21;  // PTRACE_O_SUSPEND_SECCOMP
 constexpr std::chrono::milliseconds kStopTime{5000};
 constexpr std::chrono::milliseconds kCureTime{10'000};
 // Between the continuation that a signal frame restores and what we write: room for its patch.

@@ -9,8 +9,6 @@
 namespace bpfckpt::target {
 namespace {
 
-constexpr std::uint64_t kExitKill = 1 << 20;        // PTRACE_O_EXITKILL
-constexpr std::uint64_t kSuspendSeccomp = 1 << 21;  // PTRACE_O_SUSPEND_SECCOMP
 constexpr std::chrono::milliseconds kStopTime{10'000};
 
 Result<void> must_stop(SeizedTask& task, Deadline deadline) {
@@ -75,7 +73,8 @@ Result<void> HeldTree::release() {
   return result;
 }
 
-Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area) {
+Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area,
+                      std::map<pid_t, SeizedTask> seized) {
   TRY_ASSIGN(const std::uint64_t call_offset, arch::vdso_call_offset());
   HeldTree held;
   held.processes_.reserve(processes.size());
@@ -85,9 +84,14 @@ Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processe
     const ResumeProcess& process = processes[i];
     const std::uint64_t options = kExitKill | (process.seccomp ? kSuspendSeccomp : 0);
     for (const ResumeThread& thread : process.threads) {
-      TRY_ASSIGN(SeizedTask task, SeizedTask::seize(waiter, thread.tid, options));
-      TRY(task.interrupt());
-      held.processes_[i].threads.push_back(std::move(task));
+      auto& threads = held.processes_[i].threads;
+      if (auto it = seized.find(thread.tid); it != seized.end()) {
+        threads.push_back(std::move(it->second));
+      } else {
+        TRY_ASSIGN(SeizedTask task, SeizedTask::seize(waiter, thread.tid, options));
+        threads.push_back(std::move(task));
+      }
+      TRY(threads.back().interrupt());
     }
   }
   const Deadline deadline = within(kStopTime);

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -46,7 +47,8 @@ class HeldTree {
   Result<void> release();
 
  private:
-  friend Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area);
+  friend Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area,
+                               std::map<pid_t, SeizedTask> seized);
   HeldTree() = default;
 
   struct Process {
@@ -61,7 +63,9 @@ class HeldTree {
 // Takes every thread of the blob, unmaps the control area from every process, and sets registers, extended
 // state and signal mask. Precondition: every thread named waits in the blob, no batch under way. The Area
 // itself may be closed afterwards. On error
-// nothing of the tree is left running.
-Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area);
+// nothing of the tree is left running. `seized` are threads of the tree that are under ptrace already, with
+// kExitKill, and run.
+Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area,
+                      std::map<pid_t, SeizedTask> seized = {});
 
 }  // namespace bpfckpt::target

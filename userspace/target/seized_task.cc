@@ -18,6 +18,8 @@ namespace {
 constexpr long kPeekSiginfo = 0x4209;
 constexpr long kGetSigmask = 0x420a;
 constexpr long kSetSigmask = 0x420b;
+constexpr long kSeccompGetFilter = 0x420c;
+constexpr long kSeccompGetMetadata = 0x420d;      // since 4.16
 constexpr long kGetRseqConfiguration = 0x420f;    // since 5.13
 constexpr long kSetSyscallUserDispatch = 0x4210;  // since 6.4
 constexpr long kGetSyscallUserDispatch = 0x4211;  // since 6.4
@@ -27,6 +29,12 @@ struct PeekSiginfoArgs {
   std::int32_t count;
 };
 constexpr std::uint32_t kPeekShared = 1;
+
+struct SeccompMetadata {
+  std::uint64_t filter_off;
+  std::uint64_t flags;
+};
+constexpr std::size_t kFilterInstruction = 8;  // sizeof(struct sock_filter)
 
 constexpr int kEventStop = 128;  // PTRACE_EVENT_STOP
 constexpr std::chrono::milliseconds kDeathTime{5000};
@@ -286,6 +294,22 @@ Result<SyscallUserDispatch> SeizedTask::syscall_user_dispatch() const {
 
 Result<void> SeizedTask::set_syscall_user_dispatch(const SyscallUserDispatch& dispatch) {
   return ptrace("set syscall user dispatch", kSetSyscallUserDispatch, sizeof dispatch, address_of(dispatch));
+}
+
+Result<std::vector<SeccompFilter>> SeizedTask::seccomp_filters() const {
+  std::vector<SeccompFilter> filters;
+  for (std::uint64_t index = 0;; ++index) {
+    const long count = ::ptrace(static_cast<__ptrace_request>(kSeccompGetFilter), tid_, index, nullptr);
+    if (count < 0 && errno == ENOENT) return filters;
+    if (count < 0) return fail(Error::system(fmt::format("seccomp filters of task {}", tid_)));
+    SeccompFilter filter;
+    filter.program.resize(static_cast<std::size_t>(count) * kFilterInstruction);
+    TRY(ptrace("seccomp filter", kSeccompGetFilter, index, address_of(filter.program[0])));
+    SeccompMetadata metadata{index, 0};
+    TRY(ptrace("seccomp metadata", kSeccompGetMetadata, sizeof metadata, address_of(metadata)));
+    filter.flags = static_cast<std::uint32_t>(metadata.flags);
+    filters.push_back(std::move(filter));
+  }
 }
 
 bool SeizedTask::has_shadow_stack() const {

@@ -40,6 +40,17 @@ struct SyscallUserDispatch {
 };
 static_assert(sizeof(SyscallUserDispatch) == 32);
 
+// A program of seccomp(2), as it was installed.
+struct SeccompFilter {
+  std::vector<std::byte> program;  // struct sock_filter
+  std::uint32_t flags = 0;         // SECCOMP_FILTER_FLAG_LOG
+};
+
+// PTRACE_O_SUSPEND_SECCOMP: as long as we live, filters and strict mode let every call pass.
+inline constexpr std::uint64_t kSuspendSeccomp = 1 << 21;
+// PTRACE_O_EXITKILL
+inline constexpr std::uint64_t kExitKill = 1 << 20;
+
 // Everything that ptrace shows of a stopped thread.
 struct ThreadState {
   Registers registers{};
@@ -109,6 +120,8 @@ class SeizedTask {
   Result<SyscallUserDispatch> syscall_user_dispatch() const;
   Result<void> set_syscall_user_dispatch(const SyscallUserDispatch& dispatch);
   bool has_shadow_stack() const;
+  // Oldest first, as they were installed. Needs CAP_SYS_ADMIN and a kernel with CONFIG_CHECKPOINT_RESTORE.
+  Result<std::vector<SeccompFilter>> seccomp_filters() const;
   // PTRACE_O_*; PTRACE_O_SUSPEND_SECCOMP lets the parasite's calls pass filters as long as we live.
   Result<void> set_options(std::uint64_t options);
   // All of it. `leader`: the process's pending signals, too.
