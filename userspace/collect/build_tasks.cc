@@ -109,6 +109,7 @@ void Builder::fill_state(const Group& group, pb::Process& process) const {
     const auto signal = static_cast<std::uint32_t>(leader.jobctl & kJobctlStopSignal);
     process.set_stop_signal(signal != 0 ? signal : SIGSTOP);
   }
+  if (!all_gone && exited(leader)) process.set_exit_code(leader.exit_code);
   // -1 is that of a thread, which a leader never is
   process.set_exit_signal(leader.exit_signal > 0 ? static_cast<std::uint32_t>(leader.exit_signal) : 0);
 }

@@ -90,12 +90,31 @@ class Finder {
     return parent != nullptr && parent->mm_id() == process.mm_id();
   }
 
+  // They get it whenever the thread that made them ends, which happens once more at restore.
+  bool has_children_with_pdeath(const pb::Process& process) const {
+    return std::ranges::any_of(model_.tasks.processes(), [&](const pb::Process& child) {
+      return child.parent_pid() == process.pid() &&
+             std::ranges::any_of(child.threads(), [](const pb::Thread& t) { return t.pdeath_signal() != 0; });
+    });
+  }
+
   void look_at_thread(const pb::Process& process, const pb::Thread& thread) {
     std::string subject = thread.tid() == process.pid() ? "" : fmt::format("thread {}", thread.tid());
     for (const std::string& reason : thread.obstacles())
       add(subject, "thread", unsupported("thread-state", reason));
-    if (thread.exited())
-      add(subject, "thread", unsupported("leader-exited", "the leader exited before its threads"));
+    if (thread.exited() && is_confined(process))
+      add(subject, "thread",
+          unsupported("leader-exited", "the leader of a process under seccomp exited before its threads"));
+    if (thread.exited() && has_children_with_pdeath(process))
+      add(subject, "thread",
+          unsupported("leader-exited",
+                      "the leader exited before its threads, and has children that want a signal "
+                      "when their parent ends (PR_SET_PDEATHSIG)"));
+  }
+
+  // bpfckpt holds the threads of a confined process by ptrace when the leader has to end.
+  static bool is_confined(const pb::Process& process) {
+    return std::ranges::any_of(process.threads(), [](const pb::Thread& t) { return t.seccomp_mode() != 0; });
   }
 
   void look_at_fd(const pb::FdEntry& entry) {

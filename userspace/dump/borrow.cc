@@ -8,8 +8,14 @@
 #include <set>
 
 #include "kinds/names.h"
+#include "model/living_thread.h"
 
 namespace bpfckpt::dump {
+namespace {
+
+constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
+
+}  // namespace
 
 Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(writer) {
   ModelIndex index(model);
@@ -17,7 +23,7 @@ Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(wri
     if (process.state() == pb::ZOMBIE) continue;
     if (const pb::FdTable* table = index.fd_table(process.fd_table_id()))
       for (const pb::FdEntry& entry : table->entries())
-        places_.try_emplace(entry.file_id(), Place{process.pid(), entry.fd(), 0, 0});
+        places_.try_emplace(entry.file_id(), Place{living_thread(process).tid(), entry.fd(), 0, 0});
   }
   // A descriptor is the better way: a mapping may be of a part only, and its link is looked up by name.
   for (const pb::Process& process : model.tasks.processes()) {
@@ -25,8 +31,9 @@ Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(wri
     if (mm == nullptr) continue;
     for (const pb::Vma& vma : mm->vmas())
       if (vma.file_id() != 0)
-        places_.try_emplace(vma.file_id(), Place{process.pid(), -1, vma.start(), vma.end()});
-    if (mm->exe_file_id() != 0) places_.try_emplace(mm->exe_file_id(), Place{process.pid(), -1, 0, 0});
+        places_.try_emplace(vma.file_id(), Place{living_thread(process).tid(), -1, vma.start(), vma.end()});
+    if (mm->exe_file_id() != 0)
+      places_.try_emplace(mm->exe_file_id(), Place{living_thread(process).tid(), -1, 0, 0});
   }
 }
 
@@ -34,6 +41,7 @@ Result<int> Borrower::pidfd(std::uint32_t pid) {
   auto it = pidfds_.find(pid);
   if (it == pidfds_.end()) {
     Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!fd) fd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, kPidfdThread)));
     if (!fd) return fail(Error::system(fmt::format("pidfd_open({})", pid)));
     it = pidfds_.emplace(pid, std::move(fd)).first;
   }

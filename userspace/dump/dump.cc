@@ -13,6 +13,7 @@
 #include "dump/taken_tree.h"
 #include "image/writer.h"
 #include "kinds/names.h"
+#include "model/living_thread.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -70,10 +71,11 @@ Result<void> take_pages(TakenTree& tree, Model& model, const image::RawImage& im
     if (it == spaces.end()) continue;
     pb::AddressSpace& mm = *it->second;
     spaces.erase(it);
-    Fd pagemap(::open(fmt::format("/proc/{}/pagemap", process.pid()).c_str(), O_RDONLY | O_CLOEXEC));
+    const std::uint32_t tid = living_thread(process).tid();
+    Fd pagemap(::open(fmt::format("/proc/{}/pagemap", tid).c_str(), O_RDONLY | O_CLOEXEC));
     if (!pagemap) return fail(Error::system(fmt::format("open pagemap of pid {}", process.pid())));
     mm.set_pages_image(image.name);
-    PageJob job{static_cast<pid_t>(process.pid()), tree.parasite(process.pid()), {}};
+    PageJob job{static_cast<pid_t>(tid), tree.parasite(process.pid()), {}};
     TRY_ASSIGN(std::vector<PageRange> ranges, scan_pages(pagemap.get(), mm), "pid {}", process.pid());
     TRY(allocator.place(pagemap.get(), ranges, mm, job.runs), "pid {}", process.pid());
     jobs.push_back(std::move(job));

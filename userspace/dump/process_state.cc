@@ -12,6 +12,8 @@
 #include <cstring>
 #include <deque>
 
+#include "model/living_thread.h"
+
 namespace bpfckpt::dump {
 namespace {
 
@@ -164,7 +166,7 @@ Result<void> ask_processes(TakenTree& tree, Model& model) {
   for (pb::Process& process : *model.tasks.mutable_processes()) {
     target::InjectedParasite* parasite = tree.parasite(process.pid());
     if (parasite == nullptr) continue;  // what BPF saw has to do
-    auto it = credentials.find(process.threads(0).credentials_id());
+    auto it = credentials.find(living_thread(process).credentials_id());
     questions.emplace_back(process, it == credentials.end() ? nullptr : it->second, *parasite);
     TRY(questions.back().ask(), "pid {}", process.pid());
   }

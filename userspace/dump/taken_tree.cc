@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "model/living_thread.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -96,8 +97,8 @@ Result<void> TakenTree::read_threads(Model& model) {
     for (pb::Thread& thread : *process.mutable_threads()) {
       pid_t tid = static_cast<pid_t>(thread.tid());
       target::SeizedTask* task = frozen_.find(tid);
-      if (task == nullptr) continue;  // a leader that exited before its threads; diagnose names it
-      bool leader = thread.tid() == process.pid();
+      if (task == nullptr) continue;                     // a leader that exited before its threads
+      bool leader = &thread == &living_thread(process);  // what the process has is shown by any of them
       TRY_ASSIGN(target::ThreadState state, task->state(leader), "pid {}: thread {}", process.pid(), tid);
       target::Registers registers = target::recorded_registers(state);
       thread.set_registers(&registers, sizeof registers);
@@ -137,12 +138,13 @@ Result<void> TakenTree::inject(const Model& model) {
   for (const pb::Process& process : model.tasks.processes()) {
     pid_t pid = static_cast<pid_t>(process.pid());
     const pb::AddressSpace* mm = index.address_space(process.mm_id());
-    target::SeizedTask* task = frozen_.find(pid);
-    auto state = states_.find(pid);
+    const pb::Thread& thread = living_thread(process);
+    pid_t tid = static_cast<pid_t>(thread.tid());
+    target::SeizedTask* task = frozen_.find(tid);
+    auto state = states_.find(tid);
     if (mm == nullptr || task == nullptr || state == states_.end()) continue;
-    const pb::Thread& thread = process.threads(0);
     target::Injection injection;
-    injection.pid = pid;
+    injection.pid = tid;
     injection.vdso = vdso_of(*mm);
     if (thread.sigaltstack().size() != 0)
       injection.altstack = {target::RemoteAddress(thread.sigaltstack().sp()),

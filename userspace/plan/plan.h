@@ -84,7 +84,8 @@ struct Op {
     OpenMapping,  // bpfckpt opens the file behind its own mapping of args[1] bytes at args[0]
     // bpfckpt takes thread args[0] under ptrace, so that no seccomp filter stops what is still to be done
     Unfilter,
-    Exit,  // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
+    ExitThread,  // the actor, a leader, ends with the exit status args[0]; the process goes on
+    Exit,        // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
   };
   Code code = Code::Call;
   bool may_fail = false;  // a failure is no error: nobody depends on the result

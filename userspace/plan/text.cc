@@ -56,6 +56,8 @@ const char* code_name(Op::Code code) {
       return "open-mapping";
     case Op::Code::Unfilter:
       return "unfilter";
+    case Op::Code::ExitThread:
+      return "exit-thread";
     case Op::Code::Exit:
       return "exit";
   }

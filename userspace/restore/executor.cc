@@ -242,6 +242,7 @@ Result<std::int64_t> Executor::perform(OpId id) {
     case Op::Code::Fork:
     case Op::Code::Thread:
     case Op::Code::Pull:
+    case Op::Code::ExitThread:
     case Op::Code::Exit:
       break;
   }

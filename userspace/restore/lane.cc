@@ -138,6 +138,13 @@ Result<void> Executor::Lane::submit() {
       todo_.pop_front();
       return submit_exit(executor_.plan_.ops[id]);
     }
+    if (executor_.plan_.ops[id].code == Op::Code::ExitThread) {
+      if (!current_.empty()) break;
+      todo_.pop_front();
+      batch_.exit_thread(static_cast<int>(executor_.plan_.ops[id].args[0].value));
+      exiting_ = leaves_process_ = true;
+      return batch_.submit();
+    }
     TRY_ASSIGN(Lowered lowered, lower(id));
     if (lowered != Lowered::Done) break;
     todo_.pop_front();
@@ -167,6 +174,7 @@ Result<void> Executor::Lane::submit_exit(const Op& op) {
 }
 
 Result<void> Executor::Lane::finish() {
+  if (leaves_process_) return batch_.wait_exited(watch_);
   if (exiting_) return {};
   Result<void> waited = batch_.wait(watch_);
   if (!waited) {

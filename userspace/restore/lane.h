@@ -56,6 +56,7 @@ class Executor::Lane {
   std::vector<Pending> current_;
   std::unordered_map<DataId, target::RemoteAddress> blocks_;  // in the present batch
   bool exiting_ = false;
+  bool leaves_process_ = false;
 };
 
 }  // namespace bpfckpt::restore

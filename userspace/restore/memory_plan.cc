@@ -45,8 +45,9 @@ int protection(const pb::Vma& vma) {
   return prot;
 }
 
-// Where there are protection keys, the kernel takes one for the first mapping that may be executed only, whichever is
-// free just then: such mappings are made readable, and mprotect() comes when it is that key's turn (plan_keys()).
+// Where there are protection keys, the kernel takes one for the first mapping that may be executed only,
+// whichever is free just then: such mappings are made readable, and mprotect() comes when it is that key's
+// turn (plan_keys()).
 bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
   return mm.execute_only_key() != 0 && vma.kind() != pb::SPECIAL && protection(vma) == PROT_EXEC;
 }
@@ -340,14 +341,16 @@ class MemoryPlanner {
   std::map<std::uint64_t, OpId> pulled_;  // file id and access -> descriptor in the process
 };
 
-// Keys are given out in ascending order, so those that the process did not have are taken, too, and given back.
+// Keys are given out in ascending order, so those that the process did not have are taken, too, and given
+// back.
 void plan_keys(PlanBuilder& plan, Actor pid, const pb::AddressSpace& mm) {
   std::uint32_t wanted = mm.protection_keys();
   for (std::uint32_t key = 1; wanted >> key != 0; key++) {
-    auto execute_only = std::ranges::find_if(
-        mm.vmas(), [&](const pb::Vma& vma) { return takes_execute_only_key(mm, vma); });
+    auto execute_only =
+        std::ranges::find_if(mm.vmas(), [&](const pb::Vma& vma) { return takes_execute_only_key(mm, vma); });
     if (key == mm.execute_only_key() && execute_only != mm.vmas().end())
-      plan.call(pid, SYS_mprotect, {execute_only->start(), execute_only->end() - execute_only->start(), PROT_EXEC},
+      plan.call(pid, SYS_mprotect,
+                {execute_only->start(), execute_only->end() - execute_only->start(), PROT_EXEC},
                 "takes a protection key");
     else
       plan.call_expecting(pid, key, SYS_pkey_alloc, {0, 0}, "protection key");

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "model/living_thread.h"
+
 namespace bpfckpt::restore {
 namespace {
 
@@ -189,6 +191,9 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
     plan_process_end(planning, process);
     if (tables.insert(process.fd_table_id()).second)
       builder.call(process.pid(), SYS_close, {builder.plan().channel_fd}, "nothing of ours stays");
+    if (leader_is_gone(process))
+      builder.op(Op::Code::ExitThread, process.pid(), {process.exit_code() >> 8 & 0xff},
+                 "the leader had ended");
   }
   assign_slots(planning);
   return builder.finish();

@@ -62,7 +62,8 @@ std::vector<target::ResumeProcess> what_to_resume(const Model& model, const Mode
       for (const pb::Vma& vma : mm->vmas())
         if (vma.kind() == pb::SPECIAL && vma.name() == "[vdso]")
           out.vdso = target::RemoteAddress(vma.start());
-    for (const pb::Thread& thread : process.threads()) out.threads.push_back(thread_to_resume(thread));
+    for (const pb::Thread& thread : process.threads())
+      if (!thread.exited()) out.threads.push_back(thread_to_resume(thread));
     processes.push_back(std::move(out));
   }
   return processes;
@@ -112,7 +113,8 @@ Result<Outcome> restore(const Options& options) {
 
   // Everybody becomes what they were, and all go on together.
   auto processes = what_to_resume(model, reader.index(), options.leave_stopped);
-  TRY_ASSIGN(target::HeldTree held, target::hold(waiter, processes, executor.area().range(), executor.take_seized()), "resume");
+  TRY_ASSIGN(target::HeldTree held,
+             target::hold(waiter, processes, executor.area().range(), executor.take_seized()), "resume");
   TRY(options.at_stage("pre-resume", executor.root()));
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
   Outcome outcome{executor.root()};

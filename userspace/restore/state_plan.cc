@@ -125,10 +125,12 @@ void plan_proc_settings(PlanBuilder& plan, const pb::Process& process) {
 // A machine that refuses has nothing to speculate about, or leaves no choice.
 void plan_speculation(PlanBuilder& plan, Actor tid, const pb::Thread& thread) {
   if (thread.store_bypass() != 0)
-    plan.try_call(tid, SYS_prctl, {PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, thread.store_bypass(), 0, 0},
+    plan.try_call(tid, SYS_prctl,
+                  {PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, thread.store_bypass(), 0, 0},
                   "store bypass");
   if (thread.indirect_branch() != 0)
-    plan.try_call(tid, SYS_prctl, {PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, thread.indirect_branch(), 0, 0},
+    plan.try_call(tid, SYS_prctl,
+                  {PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, thread.indirect_branch(), 0, 0},
                   "indirect branches");
 }
 
@@ -238,6 +240,12 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
   Actor tid = thread.tid();
   plan.call(tid, SYS_prctl, {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0},
             "name");
+  if (thread.exited()) {  // a leader, which does its process's work until it ends again
+    plan.call(tid, SYS_set_tid_address, {0});
+    plan_scheduling(plan, tid, thread.scheduling());
+    plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
+    return;
+  }
   if (thread.robust_list() != 0)
     plan.call(tid, SYS_set_robust_list, {thread.robust_list(), thread.robust_list_len()});
   plan.call(tid, SYS_set_tid_address, {thread.clear_child_tid()});

@@ -126,6 +126,17 @@ Result<void> Batch::wait_alive(Watch& watch, std::chrono::milliseconds timeout) 
   return wait_for(slot_.slot->alive, 1, watch, timeout);
 }
 
+// The kernel clears the word on the way out (kernel/fork.c:mm_release()), if somebody else still has the
+// memory.
+void Batch::exit_thread(int status) {
+  call(SYS_set_tid_address, slot_.address + offsetof(parasite::Slot, alive));
+  call(SYS_exit, status);
+}
+
+Result<void> Batch::wait_exited(Watch& watch, std::chrono::milliseconds timeout) {
+  return wait_for(slot_.slot->alive, 0, watch, timeout);
+}
+
 Result<void> Batch::wait_done(Watch& watch, std::chrono::milliseconds timeout) {
   if (!submitted_) {
     // Submitted by another Batch object over this slot.

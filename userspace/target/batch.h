@@ -94,6 +94,8 @@ class Batch {
   Entry clone(RemoteAddress clone_args, std::size_t size, const SlotView& child) {
     return append(parasite::kOpClone, {clone_args, size, child.address});
   }
+  // Ends the thread, not its process; must be last. Restore only. wait_exited() is all that can follow.
+  void exit_thread(int status);
   // Goes home for good; must be last. Dump only, used by InjectedParasite.
   Entry leave() { return append(parasite::kOpLeave, {}); }
 
@@ -142,6 +144,8 @@ class Batch {
   // Until the blob runs in this slot: a fresh child's, before its first batch, or never: submit() may come
   // before.
   Result<void> wait_alive(Watch& watch, std::chrono::milliseconds timeout = kBatchTimeout);
+  // After exit_thread(): until the thread is past everything that it could do.
+  Result<void> wait_exited(Watch& watch, std::chrono::milliseconds timeout = kBatchTimeout);
   // Empties entries and data for the next batch. Precondition: waited for.
   void clear();
 

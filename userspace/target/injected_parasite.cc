@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/injected_parasite.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -33,6 +34,8 @@ bool has_magic(std::span<const std::byte> bytes, std::size_t offset) {
 }
 
 // A thread that a bpfckpt which is dead now sent into its blob, and which has not got home yet.
+constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
+
 bool in_a_blob(pid_t pid, RemoteAddress pc) {
   const RemoteAddress page(pc.value() & ~std::uint64_t{parasite::kCodeBytes - 1});
   if (pc - page >= parasite::blob().size()) return false;
@@ -346,9 +349,15 @@ Result<void> InjectedParasite::send_fd(int ours) {
     TRY(drop_fd(theirs[1]));
     return fail(Error::unsupported("a descriptor for a process with a limit on file sizes"));
   }
-  const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, injection_.pid, 0)));
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, injection_.pid, 0)));
+  if (!pidfd) pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, injection_.pid, kPidfdThread)));
   const Fd socket(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), theirs[1], 0)));
-  if (!socket) return fail(Error::system("pidfd_getfd"));
+  if (!socket) {
+    const Error error = Error::system("pidfd_getfd");
+    TRY(drop_fd(theirs[0]));
+    TRY(drop_fd(theirs[1]));
+    return fail(error);
+  }
 
   FdMessage message{};
   message.byte = '!';

@@ -29,9 +29,9 @@ Result<void> set_extended(SeizedTask& task, const std::vector<std::byte>& bytes)
   return task.set_xstate(fitted);
 }
 
-Result<void> furnish(SeizedTask& task, pid_t pid, const ResumeThread& thread) {
+Result<void> furnish(SeizedTask& task, const ResumeThread& thread) {
   Continuation to = arch::continue_afresh(thread.registers, thread.restart, thread.at_restart);
-  if (!to.patch.empty() && !write_memory(pid, to.patch_at, to.patch))
+  if (!to.patch.empty() && !write_memory(task.tid(), to.patch_at, to.patch))
     to = arch::continue_afresh(thread.registers, std::nullopt, thread.at_restart);
   TRY(set_extended(task, thread.xstate));
   TRY(task.set_registers(to.registers));
@@ -123,8 +123,8 @@ Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processe
       return fail(Error::system("munmap of the control area", static_cast<int>(-result))
                       .in(fmt::format("pid {}", processes[i].pid)));
     for (std::size_t k = 0; k < threads.size(); ++k)
-      TRY(furnish(threads[k], processes[i].pid, processes[i].threads[k]), "pid {} thread {}",
-          processes[i].pid, processes[i].threads[k].tid);
+      TRY(furnish(threads[k], processes[i].threads[k]), "pid {} thread {}", processes[i].pid,
+          processes[i].threads[k].tid);
   }
   return held;
 }
