@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -12,6 +13,7 @@
 #include "cmd/check.h"
 #include "cmd/clean.h"
 #include "cmd/cli.h"
+#include "cmd/diagnose.h"
 #include "cmd/dump.h"
 #include "cmd/report.h"
 #include "cmd/restore.h"
@@ -26,7 +28,7 @@ Result<int> printed(Result<int> status) {
   return status;
 }
 
-// The actions, each run by the struct it takes. An action that is not built yet says so.
+// The actions, each run by the struct it takes.
 struct Run {
   Result<int> operator()(const cli::Print& print) const {
     std::fputs(print.text.c_str(), stdout);
@@ -36,6 +38,13 @@ struct Run {
   Result<int> operator()(const RestoreOptions& options) const { return run_restore(options, std::cout); }
   Result<int> operator()(const CheckOptions& check) const { return run_check(check, std::cout); }
   Result<int> operator()(const CleanOptions& clean) const { return run_clean(clean, std::cout); }
+  Result<int> operator()(DiagnoseOptions options) const {
+    options.width = terminal_width(STDOUT_FILENO);
+    // https://no-color.org
+    const char* no_colour = std::getenv("NO_COLOR");
+    options.colour = ::isatty(STDOUT_FILENO) && (no_colour == nullptr || *no_colour == 0);
+    return printed(run_diagnose(options, std::cout));
+  }
   Result<int> operator()(ShowOptions options) const {
     options.width = terminal_width(STDOUT_FILENO);
     return printed(run_show(options, std::cout));
@@ -44,10 +53,6 @@ struct Run {
     return printed(run_verify(options, std::cout));
   }
   Result<int> operator()(const CoreOptions& options) const { return printed(run_core(options, std::cout)); }
-  template <class Options>
-  Result<int> operator()(const Options&) const {
-    return fail(Error::usage("not yet"));
-  }
 };
 
 constexpr const char* name_of(const cli::Print&) {

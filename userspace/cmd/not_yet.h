@@ -33,8 +33,6 @@ inline constexpr NotYet kNotYet[] = {
     {"cpu-cap", kAnyAction},
     {"unprivileged", kAnyAction},
     {"join-ns", kAnyAction},
-    // Every process of the machine.
-    {"all", kDiagnose},
     // Page tracking and transport.
     {"track-mem", kAnyAction},
     {"prev-images-dir", kAnyAction},

@@ -84,6 +84,8 @@ struct DiagnoseOptions {
   std::uint32_t pid = 0;
   bool all = false;               // every process of the machine; then pid is 0
   bool unsupported_only = false;  // --unsupported
+  unsigned width = 0;             // of the terminal; 0: lines are as long as they are
+  bool colour = false;
   DumpPolicy policy;
 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes, threads, and what they share.
+#include <unistd.h>
+
 #include <csignal>
 #include <cstring>
 #include <deque>
@@ -24,6 +26,10 @@ std::uint32_t speculation(std::uint64_t flags, int disable, int force_disable, i
   if (is_set(force_disable)) return 8;
   if (is_set(noexec)) return 16;
   return is_set(disable) ? 4 : 0;
+}
+
+bool is_leader(const task_record* task) {
+  return (task->flags & TASK_LEADER) != 0;
 }
 
 bool exited(const task_record& task) {
@@ -51,6 +57,10 @@ pb::Scheduling to_scheduling(const task_record& task) {
 }
 
 }  // namespace
+
+bool Builder::Group::complete() const {
+  return process != nullptr && std::ranges::any_of(threads, is_leader);
+}
 
 pb::Thread Builder::to_thread(const task_record& task) {
   pb::Thread thread;
@@ -83,6 +93,7 @@ pb::Thread Builder::to_thread(const task_record& task) {
   thread.set_indirect_branch(speculation(task.atomic_flags, 5, 6, 0));
   thread.set_exited(exited(task));
   thread.set_io_priority(task.io_priority);
+  if (task.tracer != static_cast<std::uint32_t>(::getpid())) thread.set_tracer_pid(task.tracer);
   if (const auto restart = interrupted_call(task)) {
     auto& block = *thread.mutable_restart();
     block.set_call(restart->call);
@@ -284,12 +295,12 @@ void Builder::fill_process(std::uint32_t tgid, Group& group) {
 
 // Breadth first from the root, so that every parent comes before its children.
 Result<void> Builder::add_processes() {
+  // Of a running tree, one may go between two passes.
+  if (records_.of_running()) std::erase_if(groups_, [](const auto& it) { return !it.second.complete(); });
   std::map<std::uint32_t, std::vector<std::uint32_t>> children;
   for (auto& [tgid, group] : groups_) {
-    std::ranges::stable_partition(group.threads,
-                                  [](const task_record* task) { return (task->flags & TASK_LEADER) != 0; });
-    if (group.process == nullptr || group.threads.empty() ||
-        (group.threads.front()->flags & TASK_LEADER) == 0)
+    std::ranges::stable_partition(group.threads, is_leader);
+    if (!group.complete())
       return fail(Error::target_gone(fmt::format("pid {}: gone while it was read", tgid)));
     fill_process(tgid, group);
     const std::uint32_t parent = group.threads.front()->real_parent;

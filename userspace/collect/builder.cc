@@ -2,6 +2,7 @@
 #include "collect/builder.h"
 
 #include "collect/collector.h"
+#include "kinds/kind.h"
 
 namespace bpfckpt {
 namespace collect {
@@ -43,6 +44,8 @@ Result<void> Builder::sort_in(const record_head& head) {
 Result<Model> Builder::build() {
   TRY(records_.for_each([this](const record_head& head) { return sort_in(head); }));
   TRY(add_processes());
+  for (const kinds::Kind* kind : kinds::all())
+    if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);
 }
 

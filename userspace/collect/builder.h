@@ -31,6 +31,9 @@ class Builder {
     const mm_record* mm = nullptr;
     const sighand_record* sighand = nullptr;
     pb::Process message;
+
+    // Neither the leader nor the group itself was missed.
+    bool complete() const;
   };
 
   Result<void> sort_in(const record_head& head);

@@ -232,7 +232,10 @@ Result<void> Reading::visible_files(pid_t tgid, std::size_t from_bytes) {
     Records::VisibleFile visible;
     visible.path.resize(PATH_MAX);
     const ssize_t len = ::readlink(link.c_str(), visible.path.data(), visible.path.size());
-    if (len < 0 || ::stat(link.c_str(), &visible.facts) != 0) return fail(Error::system(link));
+    if (len < 0 || ::stat(link.c_str(), &visible.facts) != 0) {
+      if (records_.of_running()) return {};  // unmapped since, or the process is gone
+      return fail(Error::system(link));
+    }
     visible.path.resize(static_cast<std::size_t>(len));
     records_.add_visible_file(file->file, std::move(visible));
     return {};
@@ -255,11 +258,16 @@ Result<void> Reading::process(pid_t tgid) {
 
 }  // namespace
 
-Result<Records> Collector::collect(std::span<const pid_t> tgids) {
+Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
   Records records = std::exchange(impl_->spare, Records{});
+  if (tasks == Tasks::Running) records.set_of_running();
   for (clockid_t clock : kClocks) records.add_clock(clock);
   Reading reading(impl_->programs, records);
-  for (pid_t tgid : tgids) TRY(reading.process(tgid), "pid {}", tgid);
+  for (pid_t tgid : tgids) {
+    auto read = reading.process(tgid);
+    if (read || (records.of_running() && read.error().code() == Error::Code::TargetGone)) continue;
+    return fail(std::move(read.error()).in(fmt::format("pid {}", tgid)));
+  }
   return records;
 }
 

@@ -58,6 +58,7 @@ void Records::clear() {
   truncate(0);
   clocks_.clear();
   visible_.clear();
+  of_running_ = false;
 }
 
 void Records::add_clock(clockid_t clock) {

@@ -61,6 +61,10 @@ class Records {
   // 0.
   std::optional<std::int64_t> clock_ns(clockid_t clock) const;
 
+  // Taken of tasks that were not stopped: what belongs together may be there in part.
+  void set_of_running() { of_running_ = true; }
+  bool of_running() const { return of_running_; }
+
   // Where a mapping's file is a backing one (overlayfs), the path and inode that the process sees.
   struct VisibleFile {
     std::string path;
@@ -82,6 +86,7 @@ class Records {
   Result<void> add_piece(std::size_t len_bytes);
 
   std::vector<Piece> pieces_;
+  bool of_running_ = false;
   std::size_t current_ = 0;  // the piece that is written to; those after it are empty
   std::vector<ClockSample> clocks_;
   std::unordered_map<std::uint64_t, VisibleFile> visible_;

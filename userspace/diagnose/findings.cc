@@ -50,22 +50,28 @@ class Finder {
   }
 
  private:
-  void add(std::string subject, std::string kind, Finding finding) {
-    if (finding.verdict == Verdict::Ok && scope_.unsupported_only) return;
-    items_.push_back({pid_, std::move(subject), std::move(kind), std::move(finding)});
+  bool wanted(const Finding& finding) const {
+    return finding.verdict != Verdict::Ok || !scope_.unsupported_only ||
+           (scope_.notes && !finding.reason.empty());
   }
+
+  void add(std::string subject, std::string name, std::string kind, Finding finding) {
+    if (!wanted(finding)) return;
+    items_.push_back({pid_, std::move(subject), std::move(name), std::move(kind), std::move(finding)});
+  }
+  void add_process(Finding finding) { add("process", "", "process", std::move(finding)); }
 
   void look_at_process(const pb::Process& process) {
     const pb::Process& root = model_.tasks.processes(0);
+    if (process.threads_size() != 0) add("process", process.threads(0).comm(), "process", {});
     if (&process == &root && process.sid() != process.pid() && !policy_.shell_job)
-      add("", "process",
-          {Verdict::NeedsOption, "session-outside",
-           fmt::format("its session leader {} is outside of the tree", process.sid()), "--shell-job"});
+      add_process({Verdict::NeedsOption, "session-outside",
+                   fmt::format("its session leader {} is outside of the tree", process.sid()),
+                   "--shell-job"});
     if (process.namespaces_id() != root.namespaces_id() && process.state() != pb::ZOMBIE)
-      add("", "process", unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
+      add_process(unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
     for (const std::string& obstacle : process.obstacles())
-      add("", "process",
-          unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
+      add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
     // What processes share is made by the fork itself, and so only between parent and child.
     for (const pb::Process& other : model_.tasks.processes()) {
       if (other.pid() >= process.pid() || other.state() == pb::ZOMBIE || process.state() == pb::ZOMBIE)
@@ -76,12 +82,11 @@ class Finder {
         continue;
       if (process.mm_id() == other.mm_id() || process.fd_table_id() == other.fd_table_id() ||
           process.fs_id() == other.fs_id())
-        add("", "process",
-            unsupported(
-                "shared-with-sibling",
-                fmt::format("it shares memory, descriptors or working directory with process {}, which is "
-                            "neither its parent nor its child",
-                            other.pid())));
+        add_process(unsupported(
+            "shared-with-sibling",
+            fmt::format("it shares memory, descriptors or working directory with process {}, which is "
+                        "neither its parent nor its child",
+                        other.pid())));
     }
   }
 
@@ -99,17 +104,22 @@ class Finder {
   }
 
   void look_at_thread(const pb::Process& process, const pb::Thread& thread) {
-    std::string subject = thread.tid() == process.pid() ? "" : fmt::format("thread {}", thread.tid());
-    for (const std::string& reason : thread.obstacles())
-      add(subject, "thread", unsupported("thread-state", reason));
+    bool leader = thread.tid() == process.pid();
+    auto add_thread = [&](Finding finding) {
+      add(leader ? "process" : fmt::format("thread {}", thread.tid()), leader ? "" : thread.comm(), "thread",
+          std::move(finding));
+    };
+    if (!leader) add_thread({});
+    if (thread.tracer_pid() != 0)
+      add_thread(unsupported("traced", fmt::format("it is traced by pid {}", thread.tracer_pid())));
+    for (const std::string& reason : thread.obstacles()) add_thread(unsupported("thread-state", reason));
     if (thread.exited() && is_confined(process))
-      add(subject, "thread",
+      add_thread(
           unsupported("leader-exited", "the leader of a process under seccomp exited before its threads"));
     if (thread.exited() && has_children_with_pdeath(process))
-      add(subject, "thread",
-          unsupported("leader-exited",
-                      "the leader exited before its threads, and has children that want a signal "
-                      "when their parent ends (PR_SET_PDEATHSIG)"));
+      add_thread(unsupported("leader-exited",
+                             "the leader exited before its threads, and has children that want a signal "
+                             "when their parent ends (PR_SET_PDEATHSIG)"));
   }
 
   // bpfckpt holds the threads of a confined process by ptrace when the leader has to end.
@@ -122,23 +132,27 @@ class Finder {
     if (file == nullptr) return;
     const kinds::Kind* kind = kinds::find(file->kind());
     Finding finding;
-    if (kind == nullptr)
+    if (kinds::is_external(*file, policy_.external))
+      finding = {Verdict::Ok, "external", "it stays behind; a restore must be given it", "--inherit-fd"};
+    else if (kind == nullptr)
       finding = unsupported("unsupported-file", "its kind is not known");
     else if (kind->diagnose != nullptr)
       finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
-    std::string subject = fmt::format("fd {} ({})", entry.fd(), kinds::describe_name(*file));
+    std::string subject = fmt::format("fd {}", entry.fd());
     look_at_locks(subject, *file);
-    add(std::move(subject), file->kind(), std::move(finding));
+    add(std::move(subject), kinds::describe_name(*file), file->kind(), std::move(finding));
   }
 
   // Once a description.
   void look_at_locks(const std::string& subject, const pb::File& file) {
     if (!file.has_locks() || !seen_.insert(&file).second) return;
+    std::string name = kinds::describe_name(file);
     std::string reason = fmt::format("file locks are held: {}", name_locks(file.locks()));
     if (policy_.file_locks)
-      add(subject, file.kind(), unsupported("file-locks", reason + ", which cannot be taken yet"));
+      add(subject, name, file.kind(), unsupported("file-locks", reason + ", which cannot be taken yet"));
     else
-      add(subject, file.kind(), {Verdict::NeedsOption, "file-locks", std::move(reason), "--file-locks"});
+      add(subject, name, file.kind(),
+          {Verdict::NeedsOption, "file-locks", std::move(reason), "--file-locks"});
   }
 
   void look_at_memory(const pb::AddressSpace& mm) {
@@ -146,17 +160,16 @@ class Finder {
       Finding finding = look_at_vma(vma);
       const pb::File* file = index_.file(vma.file_id());
       const bool locked = file != nullptr && file->has_locks();
-      if (finding.verdict == Verdict::Ok && scope_.unsupported_only && !locked) continue;
-      std::string name = file != nullptr ? kinds::describe_name(*file) : vma.name();
-      if (!name.empty()) name = " (" + name + ")";
-      std::string subject = fmt::format("mapping {:x}-{:x}{}", vma.start(), vma.end(), name);
+      if (!wanted(finding) && !locked) continue;
+      std::string subject = fmt::format("mapping {:x}-{:x}", vma.start(), vma.end());
       if (locked) look_at_locks(subject, *file);
-      add(std::move(subject), "mapping", std::move(finding));
+      add(std::move(subject), file != nullptr ? kinds::describe_name(*file) : vma.name(),
+          file != nullptr ? file->kind() : "memory", std::move(finding));
     }
     if (const pb::File* exe = index_.file(mm.exe_file_id())) {
       const kinds::Kind* kind = kinds::find(exe->kind());
       if (kind != nullptr && kind->diagnose != nullptr)
-        add(fmt::format("executable ({})", kinds::describe_name(*exe)), exe->kind(),
+        add("executable", kinds::describe_name(*exe), exe->kind(),
             kind->diagnose(*exe, index_.object(exe->object_id()), policy_));
     }
   }
@@ -197,7 +210,8 @@ std::vector<Item> find(const Model& model, const DumpPolicy& policy, const Scope
 
 std::string to_line(const Item& item) {
   std::string line = fmt::format("pid {}", item.pid);
-  if (!item.subject.empty()) line += ": " + item.subject;
+  if (item.subject != "process") line += ": " + item.subject;
+  if (item.subject != "process" && !item.name.empty()) line += fmt::format(" ({})", item.name);
   line += ": " + item.finding.reason;
   if (!item.finding.hint.empty()) line += fmt::format(" ({} helps)", item.finding.hint);
   return line;

@@ -13,17 +13,19 @@
 
 namespace bpfckpt::diagnose {
 
-// One thing that somebody may have to know. `subject` names the object: "fd 7 (/dev/kvm)", "mapping
-// 7f..-7f..", "thread 4712", "" for the process itself.
+// One thing that somebody may have to know. `subject` says what it is: "fd 7", "mapping 7f..-7f..",
+// "executable", "thread 4712", "process"; `name` is what it leads to or is called, and may be empty.
 struct Item {
   std::uint32_t pid = 0;
   std::string subject;
-  std::string kind;  // of a file: its stem; else "mapping", "process", "thread"
-  kinds::Finding finding;
+  std::string name;
+  std::string kind;        // of a file: its stem; else "memory", "process", "thread"
+  kinds::Finding finding;  // Ok with a reason is a note
 };
 
 struct Scope {
-  bool unsupported_only = true;  // leave out what is Ok
+  bool unsupported_only = true;  // leave out what is Ok, unless `notes` and there is a note
+  bool notes = false;
 };
 
 std::vector<Item> find(const Model& model, const DumpPolicy& policy, const Scope& scope);

@@ -75,13 +75,14 @@ Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
   return contents_.fd;
 }
 
-Result<void> enrich(Model& model, kinds::EnrichContext& context) {
+Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals) {
   std::unordered_map<std::uint32_t, pb::FileObject*> objects;
   for (pb::FileObject& object : *model.files.mutable_objects()) objects.emplace(object.id(), &object);
   std::set<std::uint32_t> done;
   for (pb::File& file : *model.files.mutable_files()) {
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->enrich == nullptr) continue;
+    if (kinds::is_external(file, externals)) continue;
     pb::FileObject* object = nullptr;
     if (file.object_id() != 0) {
       if (!done.insert(file.object_id()).second) continue;

@@ -31,6 +31,6 @@ class Borrower : public kinds::EnrichContext {
 };
 
 // Lets every kind take what BPF could not see.
-Result<void> enrich(Model& model, kinds::EnrichContext& context);
+Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals);
 
 }  // namespace bpfckpt::dump

@@ -2,46 +2,22 @@
 #include "dump/dump.h"
 
 #include <fcntl.h>
-#include <signal.h>
+
+#include <set>
 
 #include "base/log.h"
 #include "base/stopwatch.h"
 #include "diagnose/findings.h"
+#include "diagnose/look.h"
 #include "dump/borrow.h"
 #include "dump/page_writer.h"
 #include "dump/process_state.h"
 #include "dump/taken_tree.h"
 #include "image/writer.h"
-#include "kinds/names.h"
 #include "model/living_thread.h"
 
 namespace bpfckpt::dump {
 namespace {
-
-Result<Model> look_once(Collector& collector, pid_t root) {
-  TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.tree(root));
-  std::vector<pid_t> processes;
-  for (const TaskSummary& task : tasks)
-    if (task.tid == task.tgid) processes.push_back(static_cast<pid_t>(task.tgid));
-  TRY_ASSIGN(collect::Records records, collector.collect(processes));
-  auto model = to_model(records, root);
-  collector.recycle(std::move(records));
-  return model;
-}
-
-// The running tree. Processes may end between two readings of theirs; where that happens again and again,
-// what there is to be said about the tree is said when it stands still.
-Result<Model> look(Collector& collector, pid_t root) {
-  for (int attempt = 0; attempt < 3; attempt++) {
-    auto model = look_once(collector, root);
-    if (model) return model;
-    const Error& error = model.error();
-    const bool vanished =
-        error.code() == Error::Code::TargetGone || error.err() == ENOENT || error.err() == ESRCH;
-    if (!vanished || ::kill(root, 0) != 0) return model;
-  }
-  return Model{};
-}
 
 // All findings at once, not the first one.
 Result<void> refuse(const Model& model, const DumpPolicy& policy) {
@@ -52,11 +28,11 @@ Result<void> refuse(const Model& model, const DumpPolicy& policy) {
   return fail(Error::unsupported(lines));
 }
 
-// A pipe with ends outside is taken; whoever restores it decides what stands in for the outside.
-void warn_of_outside(const Model& model) {
-  for (const pb::File& file : model.files.files())
-    if (file.kind() == "tty")
-      log::info("{}: the caller's terminal will take its place", kinds::describe_name(file));
+// What can be taken, and yet is not all of it.
+void warn(const Model& model, const DumpPolicy& policy) {
+  std::set<std::string> told;  // several processes, or several ends, have the same thing
+  for (const diagnose::Item& item : diagnose::find(model, policy, {.unsupported_only = true, .notes = true}))
+    if (told.insert(item.name + item.finding.reason).second) log::warn("{}", diagnose::to_line(item));
 }
 
 Result<void> take_pages(TakenTree& tree, Model& model, const image::RawImage& image, pb::Stats& stats) {
@@ -118,9 +94,9 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(options.images_dir, {.durable = false}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   {
-    TRY_ASSIGN(Model model, look(collector, options.root));
+    TRY_ASSIGN(Model model, diagnose::look(collector, options.root));
     TRY(refuse(model, options.policy));
-    warn_of_outside(model);
+    warn(model, options.policy);
   }
   TRY(options.at_stage("pre-dump"));
   target::Waiter waiter;
@@ -143,7 +119,7 @@ Result<pb::Stats> dump(const Options& options) {
   stats.set_pages_us(stage.us());
   {
     Borrower borrower(model, writer);
-    TRY(enrich(model, borrower));
+    TRY(enrich(model, borrower, options.policy.external));
   }
   TRY(tree.cure());
   if (options.after == After::LeaveRunning) tree.release();

@@ -3,6 +3,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace bpfckpt::kinds {
 
 std::string describe_name(const pb::File& file) {
@@ -23,6 +25,13 @@ std::vector<std::string> external_names(const pb::File& file) {
     if (path.front() == '/') names.push_back(path.substr(1));
   }
   return names;
+}
+
+bool is_external(const pb::File& file, std::span<const std::string> externals) {
+  if (externals.empty()) return false;
+  for (const std::string& name : external_names(file))
+    if (std::ranges::find(externals, name) != externals.end()) return true;
+  return false;
 }
 
 }  // namespace bpfckpt::kinds

@@ -2,6 +2,7 @@
 // How people and options call a file.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,5 +17,8 @@ std::string describe_name(const pb::File& file);
 // "file[mnt:ino]" (both hexadecimal), "tty[rdev:dev]" (both hexadecimal), "/memfd:name", the path with and
 // without its leading slash.
 std::vector<std::string> external_names(const pb::File& file);
+
+// Is it one of those?
+bool is_external(const pb::File& file, std::span<const std::string> externals);
 
 }  // namespace bpfckpt::kinds

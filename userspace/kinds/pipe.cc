@@ -12,14 +12,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "bpf/records.h"
 #include "images/kinds/pipe.pb.h"
 #include "kinds/kind.h"
 #include "kinds/objects.h"
+#include "kinds/outside.h"
 
 namespace bpfckpt::kinds {
+
+extern const Kind kPipe;
+
 namespace {
 
 constexpr std::uint64_t kPipefsMagic = 0x50495045;
@@ -34,7 +39,40 @@ Result<void> describe(const file_record& record, pb::File&, pb::FileObject* obje
   if (object == nullptr) return {};
   pb::Pipe pipe;
   pipe.set_capacity_bytes(record.detail.pipe.ring_slots * kPageBytes);
+  // All ends there are; settle() takes off those of the tree.
+  pipe.set_outside_readers(record.detail.pipe.readers);
+  pipe.set_outside_writers(record.detail.pipe.writers);
   object->mutable_detail()->PackFrom(pipe);
+  return {};
+}
+
+// A FIFO is found again by its name, and so are those who have it open.
+Result<void> settle(Model& model) {
+  struct Ends {
+    std::uint32_t readers = 0, writers = 0;
+    bool named = false;
+  };
+  std::map<std::uint32_t, Ends> own;
+  for (const pb::File& file : model.files.files()) {
+    if (file.kind() != kPipe.name || (file.flags() & O_PATH)) continue;
+    Ends& ends = own[file.object_id()];
+    std::uint32_t access = file.flags() & O_ACCMODE;
+    if (access != O_WRONLY) ends.readers++;
+    if (access != O_RDONLY) ends.writers++;
+    ends.named = is_fifo(file) && !file.path().deleted();
+  }
+  for (pb::FileObject& object : *model.files.mutable_objects()) {
+    if (object.kind() != kPipe.name) continue;
+    TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object.detail(), "pipe"));
+    const Ends& ends = own[object.id()];
+    // Of a running tree, ends may come and go while we look.
+    auto outside = [&](std::uint32_t all, std::uint32_t of_tree) {
+      return ends.named || all < of_tree ? 0 : all - of_tree;
+    };
+    pipe.set_outside_readers(outside(pipe.outside_readers(), ends.readers));
+    pipe.set_outside_writers(outside(pipe.outside_writers(), ends.writers));
+    object.mutable_detail()->PackFrom(pipe);
+  }
   return {};
 }
 
@@ -146,8 +184,30 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   return {};
 }
 
+Finding diagnose(const pb::File&, const pb::FileObject* object, const DumpPolicy&) {
+  if (std::string outside = object == nullptr ? "" : outside_ends(*object); !outside.empty())
+    return {Verdict::Ok, "pipe-outside",
+            outside + " outside of the tree; a restored tree has a pipe of its own, unless it is given one",
+            "--inherit-fd"};
+  return {};
+}
+
 }  // namespace
 
-extern const Kind kPipe = {"pipe", describe, enrich, make, plan, nullptr};
+std::string outside_ends(const pb::FileObject& object) {
+  auto pipe = unpack<pb::Pipe>(object.detail(), "pipe");
+  if (object.kind() != kPipe.name || !pipe || pipe->outside_readers() + pipe->outside_writers() == 0)
+    return "";
+  auto counted = [](std::uint32_t n, const char* what) {
+    return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+  };
+  std::string text;
+  if (pipe->outside_readers() != 0) text = counted(pipe->outside_readers(), "reader");
+  if (pipe->outside_writers() != 0)
+    text += (text.empty() ? "" : " and ") + counted(pipe->outside_writers(), "writer");
+  return text;
+}
+
+extern const Kind kPipe = {"pipe", describe, enrich, make, plan, diagnose, nullptr, settle};
 
 }  // namespace bpfckpt::kinds

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/diagnose.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "cmd/report.h"
+#include "cmd/text.h"
+#include "collect/collector.h"
+#include "diagnose/look.h"
+#include "model/details.h"
+
+namespace bpfckpt {
+namespace {
+
+using diagnose::Item;
+using kinds::Verdict;
+
+constexpr unsigned kNarrowest = 40;  // a terminal narrower than that gets longer lines
+
+const char* word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Ok:
+      return "ok";
+    case Verdict::NeedsOption:
+      return "needs option";
+    case Verdict::Unsupported:
+      return "unsupported";
+  }
+  return "?";
+}
+
+const char* json_word(Verdict verdict) {
+  return verdict == Verdict::NeedsOption ? "needs-option" : word(verdict);
+}
+
+const char* word(pb::ProcessState state) {
+  switch (state) {
+    case pb::STOPPED:
+      return "stopped";
+    case pb::ZOMBIE:
+      return "zombie";
+    default:
+      return "running";
+  }
+}
+
+// The word in a column of its own, coloured.
+std::string painted(Verdict verdict, const DiagnoseOptions& options) {
+  std::string cell = fmt::format("{:12}", word(verdict));
+  if (!options.colour) return cell;
+  const char* colour = verdict == Verdict::Ok ? "32" : verdict == Verdict::NeedsOption ? "33" : "31";
+  return fmt::format("\x1b[{}m{}\x1b[0m", colour, cell);
+}
+
+// Words of `text` in lines of at most `width` characters, each behind `indent`.
+void print_wrapped(std::ostream& out, std::string_view text, std::size_t indent, unsigned width) {
+  std::size_t room = width == 0 ? text.size() : std::max(width, kNarrowest) - indent;
+  while (!text.empty()) {
+    std::size_t end = text.size();
+    if (end > room) {
+      end = text.rfind(' ', room);
+      if (end == std::string_view::npos || end == 0) end = std::min(text.find(' '), text.size());
+    }
+    out << std::string(indent, ' ') << text.substr(0, end) << '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+std::string why(const kinds::Finding& finding) {
+  return finding.reason + (finding.hint.empty() ? "" : fmt::format(" ({} helps)", finding.hint));
+}
+
+// Areas of one file that follow one another and are all right are told as one.
+std::vector<Item> merged(const std::vector<Item>& items) {
+  std::vector<Item> out;
+  int areas = 0;
+  auto is_plain_area = [](const Item& item) {
+    return item.subject.starts_with("mapping ") && item.finding.reason.empty() &&
+           item.finding.verdict == Verdict::Ok;
+  };
+  for (const Item& item : items) {
+    if (!out.empty() && is_plain_area(item) && is_plain_area(out.back()) && item.name == out.back().name) {
+      std::string& subject = out.back().subject;
+      subject = fmt::format("{}{} ({} areas)", subject.substr(0, subject.find('-')),
+                            item.subject.substr(item.subject.find('-')), ++areas);
+      continue;
+    }
+    areas = 1;
+    out.push_back(item);
+  }
+  return out;
+}
+
+void print_process(const Diagnosed& process, const DiagnoseOptions& options, std::ostream& out) {
+  std::vector<Item> items = merged(process.items);
+  if (options.unsupported_only)
+    std::erase_if(items, [](const Item& item) { return item.finding.verdict == Verdict::Ok; });
+  if (items.empty()) return;
+  out << fmt::format("pid {}: {}, {}\n", process.pid, printable(process.command), process.state);
+  std::size_t subject_width = 0, kind_width = 0;
+  for (const Item& item : items) {
+    subject_width = std::max(subject_width, item.subject.size());
+    kind_width = std::max(kind_width, item.kind.size());
+  }
+  constexpr std::size_t kVerdictColumns = 2 + 12 + 2;
+  for (const Item& item : items) {
+    std::string rest = fmt::format("{:{}}  {:{}}  {}", item.subject, subject_width, item.kind, kind_width,
+                                   printable(item.name));
+    rest.erase(rest.find_last_not_of(' ') + 1);
+    unsigned room =
+        options.width == 0 ? 0 : std::max(options.width, kNarrowest) - static_cast<unsigned>(kVerdictColumns);
+    out << "  " << painted(item.finding.verdict, options) << "  " << cut(rest, room) << '\n';
+    if (!item.finding.reason.empty())
+      print_wrapped(out, printable(why(item.finding)), kVerdictColumns + 2, options.width);
+  }
+}
+
+// "fd 4, fd 5" of those with the same reason.
+std::string reasons(const Diagnosed& process) {
+  std::vector<std::string> order;
+  std::map<std::string, std::string> subjects;
+  for (const Item& item : process.items) {
+    if (item.finding.verdict == Verdict::Ok) continue;
+    auto [it, fresh] = subjects.try_emplace(why(item.finding));
+    if (fresh) order.push_back(it->first);
+    if (item.subject != "process") it->second += (it->second.empty() ? "" : ", ") + item.subject;
+  }
+  std::string text;
+  for (const std::string& reason : order) {
+    text += text.empty() ? "" : "; ";
+    if (!subjects[reason].empty()) text += subjects[reason] + ": ";
+    text += printable(reason);
+  }
+  return text;
+}
+
+std::string counted(std::size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
+  std::set<std::string> options;
+  std::size_t unsupported = 0, needed = 0;
+  for (const Diagnosed& process : processes)
+    for (const Item& item : process.items) {
+      if (item.finding.verdict == Verdict::Unsupported) unsupported++;
+      if (item.finding.verdict != Verdict::NeedsOption) continue;
+      needed++;
+      options.insert(item.finding.hint);
+    }
+  if (unsupported == 0 && needed == 0) {
+    out << "Can be dumped.\n";
+    return;
+  }
+  std::string list;
+  for (const std::string& option : options) list += " " + option;
+  if (unsupported == 0)
+    out << "Can be dumped with" << list << ".\n";
+  else
+    out << "Cannot be dumped: " << counted(unsupported, "thing") << " unsupported"
+        << (list.empty() ? "" : ", and needed:" + list) << ".\n";
+}
+
+Result<std::vector<Diagnosed>> every_process(Collector& collector, const DumpPolicy& policy) {
+  TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
+  std::vector<Diagnosed> processes;
+  for (const TaskSummary& task : tasks) {
+    if (task.tid != task.tgid || task.tgid == static_cast<std::uint32_t>(::getpid())) continue;
+    auto model = diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid));
+    if (!model && model.error().code() == Error::Code::TargetGone) continue;
+    if (!model) return fail(std::move(model.error()));
+    Diagnosed process = std::move(diagnose_model(*model, policy).front());
+    process.parent_pid = task.real_parent;
+    processes.push_back(std::move(process));
+  }
+  return processes;
+}
+
+}  // namespace
+
+Verdict Diagnosed::verdict() const {
+  Verdict worst = Verdict::Ok;
+  for (const Item& item : items) worst = std::max(worst, item.finding.verdict);
+  return worst;
+}
+
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy) {
+  std::vector<Diagnosed> processes;
+  std::map<std::uint32_t, std::size_t> places;
+  for (const pb::Process& process : model.tasks.processes()) {
+    places.emplace(process.pid(), processes.size());
+    processes.push_back({process.pid(),
+                         process.parent_pid(),
+                         process.threads_size() == 0 ? "" : process.threads(0).comm(),
+                         word(process.state()),
+                         {}});
+  }
+  for (Item& item : diagnose::find(model, policy, {.unsupported_only = false}))
+    processes[places.at(item.pid)].items.push_back(std::move(item));
+  return processes;
+}
+
+bool is_dumpable(const std::vector<Diagnosed>& processes) {
+  return std::ranges::all_of(processes, [](const Diagnosed& it) { return it.verdict() == Verdict::Ok; });
+}
+
+void print_tree(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out) {
+  for (const Diagnosed& process : processes) print_process(process, options, out);
+  print_verdict(processes, out);
+}
+
+void print_summary(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options,
+                   std::ostream& out) {
+  std::size_t good = 0;
+  for (const Diagnosed& process : processes) {
+    if (process.verdict() == Verdict::Ok) good++;
+    if (options.unsupported_only && process.verdict() == Verdict::Ok) continue;
+    std::string rest = fmt::format("{:15}  {}", printable(process.command), reasons(process));
+    rest.erase(rest.find_last_not_of(' ') + 1);
+    constexpr unsigned kBefore = 7 + 2 + 12 + 2;
+    unsigned room = options.width == 0 ? 0 : std::max(options.width, kNarrowest) - kBefore;
+    out << fmt::format("{:7}  {}  {}\n", process.pid, painted(process.verdict(), options), cut(rest, room));
+  }
+  out << fmt::format("{} of {} processes can be dumped.\n", good, processes.size());
+}
+
+void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out) {
+  out << fmt::format(R"({{"root":{},"dumpable":{},"processes":[)",
+                     options.all ? "null" : std::to_string(options.pid), is_dumpable(processes));
+  const char* between = "";
+  for (const Diagnosed& process : processes) {
+    out << fmt::format(R"({}{{"pid":{},"parent":{},"command":{},"state":{},"verdict":{},"items":[)", between,
+                       process.pid, process.parent_pid, json_quote(process.command),
+                       json_quote(process.state), json_quote(json_word(process.verdict())));
+    const char* between_items = "";
+    for (const Item& item : process.items) {
+      const kinds::Finding& finding = item.finding;
+      if (options.unsupported_only && finding.verdict == Verdict::Ok) continue;
+      out << fmt::format(
+          R"({}{{"subject":{},"name":{},"kind":{},"verdict":{},"code":{},"reason":{},"hint":{}}})",
+          between_items, json_quote(item.subject), json_quote(item.name), json_quote(item.kind),
+          json_quote(json_word(finding.verdict)), json_quote(finding.code), json_quote(finding.reason),
+          json_quote(finding.hint));
+      between_items = ",";
+    }
+    out << "]}";
+    between = ",";
+  }
+  out << "]}\n";
+}
+
+Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
+  TRY_ASSIGN(Collector collector, Collector::open());
+  std::vector<Diagnosed> processes;
+  if (options.all) {
+    TRY_ASSIGN(processes, every_process(collector, options.policy));
+  } else {
+    TRY_ASSIGN(Model model, diagnose::look(collector, static_cast<pid_t>(options.pid)));
+    processes = diagnose_model(model, options.policy);
+  }
+  (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
+  return is_dumpable(processes) ? 0 : 1;
+}
+
+}  // namespace bpfckpt

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// bpfckpt diagnose: what a dump would say of a running tree, for people or, as JSON
+// (docs/diagnose.schema.json), for programs.
+#pragma once
+
+#include <ostream>
+
+#include "base/result.h"
+#include "cmd/options.h"
+#include "diagnose/findings.h"
+
+namespace bpfckpt {
+
+// Exit status 0: everything can be dumped with the options given; 1: not.
+Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out);
+
+// --- the parts of it ---
+
+// One process and what there is to say of it.
+struct Diagnosed {
+  std::uint32_t pid = 0;
+  std::uint32_t parent_pid = 0;
+  std::string command;
+  std::string state;
+  std::vector<diagnose::Item> items;
+
+  kinds::Verdict verdict() const;  // the worst
+};
+
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy);
+bool is_dumpable(const std::vector<Diagnosed>& processes);
+
+// Everything about each process; `unsupported_only` leaves out what is Ok.
+void print_tree(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out);
+// One line a process.
+void print_summary(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options,
+                   std::ostream& out);
+void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out);
+
+}  // namespace bpfckpt
