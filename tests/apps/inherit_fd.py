@@ -48,6 +48,8 @@ os.makedirs(images)
 status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(pid), "-D", images])
 if status != 0:
     ckpt.fail(f"dump: {status} {text}")
+if not all(f"({resource})" in text for resource in resources):
+    ckpt.fail(f"dump does not warn of pipes that lead outside: {text}")
 ckpt.REAPER.wait(pid)
 
 new_in, new_out = os.pipe(), os.pipe()

@@ -17,7 +17,7 @@ if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
 PROGRAM = r"""
 import os, sys
-print('READY', os.getpid(), flush=True)
+print('READY', os.getpid(), 'NOW', flush=True)
 count = 0
 for line in sys.stdin:
     count += 1
@@ -58,7 +58,7 @@ class Terminal:
 
 
 first = Terminal([ckpt.need("python3"), "-c", PROGRAM])
-first.wait_text("READY")
+first.wait_text("NOW")
 first.say("one")
 first.wait_text("answer 1 ONE True True")
 pid = int(first.seen.split(b"READY ")[1].split()[0])

@@ -2,6 +2,7 @@
 #include "cmd/restore.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "cmd/stages.h"
 #include "collect/collector.h"
 #include "restore/restore.h"
+#include "restore/terminal.h"
 
 namespace bpfckpt {
 namespace {
@@ -23,11 +25,26 @@ Result<void> write_pidfile(const std::string& path, pid_t pid) {
   return {};
 }
 
-// Ends as the root task did.
-Result<int> wait_for(pid_t root) {
+// Ends as the root task did. A job that has our terminal stops us with it, so that our shell sees it stop,
+// and goes on when we are told to.
+Result<int> wait_for(const restore::Outcome& outcome) {
+  const pid_t root = outcome.root;
+  const pid_t group = ::getpgid(root);
+  int terminal = -1;
+  for (int fd = STDIN_FILENO; outcome.has_terminal && terminal < 0 && fd <= STDERR_FILENO; fd++)
+    if (::isatty(fd)) terminal = fd;
   int status = 0;
-  while (::waitpid(root, &status, __WALL) != root)
-    if (errno != EINTR) return fail(Error::system(fmt::format("wait for pid {}", root)));
+  for (;;) {
+    if (::waitpid(root, &status, __WALL | (outcome.has_terminal ? WUNTRACED : 0)) != root) {
+      if (errno != EINTR) return fail(Error::system(fmt::format("wait for pid {}", root)));
+      continue;
+    }
+    if (!WIFSTOPPED(status)) break;
+    ::raise(SIGSTOP);
+    restore::give_terminal(terminal, group);
+    ::kill(-group, SIGCONT);
+  }
+  restore::take_terminal(terminal, group);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -80,7 +97,7 @@ Result<int> run_restore(const RestoreOptions& options, std::ostream& out) {
     return fail(Error::system(fmt::format("--exec-cmd {}", options.exec_cmd.front())));
   }
   if (options.detached || options.sibling) return 0;
-  return wait_for(outcome.root);
+  return wait_for(outcome);
 }
 
 }  // namespace bpfckpt

@@ -67,8 +67,8 @@ class Collector {
   // All threads that this pid namespace shows, kernel threads left out.
   Result<std::vector<TaskSummary>> all();
 
-  // Everything about the processes `tgids`: tasks, files, mappings. Nothing is converted. Of running processes, those
-  // that go meanwhile are left out; of frozen ones that is an error.
+  // Everything about the processes `tgids`: tasks, files, mappings. Nothing is converted. Of running
+  // processes, those that go meanwhile are left out; of frozen ones that is an error.
   enum class Tasks { Frozen, Running };
   Result<collect::Records> collect(std::span<const pid_t> tgids, Tasks tasks = Tasks::Frozen);
   // Gives the memory of records that are done with to the next collect(): a look at the running tree pays for

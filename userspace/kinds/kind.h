@@ -68,7 +68,8 @@ struct Kind {
   // Adds to the plan what can be done to an object only when all its descriptions and mappings are made.
   // Null: nothing.
   Result<void> (*finish)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
-  // Completes the details when every file of the tree is described: what only shows by who else has it. Null: nothing.
+  // Completes the details when every file of the tree is described: what only shows by who else has it. Null:
+  // nothing.
   Result<void> (*settle)(Model& model) = nullptr;
 };
 

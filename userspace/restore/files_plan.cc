@@ -121,6 +121,9 @@ class FilesPlanner {
       plan_.set_file(file.id(), Operand::result(op));
       return {};
     }
+    if (kinds::is_external(file, planning_.policy.external))
+      return fail(Error::conflict(fmt::format("it is external and must be given: --inherit-fd fd[N]:{}",
+                                              kinds::external_names(file).front())));
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->plan == nullptr)
       return fail(Error::unsupported(fmt::format("kind {} cannot be restored", file.kind())));

@@ -19,6 +19,8 @@ struct RestorePolicy {
   // A file that the caller gives, by what it was called at dump ("pipe:[4711]", "file[mnt:ino]",
   // "tty[rdev:dev]", a path): the descriptor of bpfckpt's to use.
   std::map<std::string, int> inherited;
+  // Files that the dump left outside (--external): they must be inherited.
+  std::vector<std::string> external;
 };
 
 // Which children share copy-on-write pages with their parent and must be forked after its memory is there.

@@ -4,14 +4,18 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "base/log.h"
 #include "image/reader.h"
 #include "kinds/names.h"
+#include "kinds/outside.h"
 #include "restore/checks.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
+#include "restore/terminal.h"
 #include "target/resume.h"
 
 namespace bpfckpt::restore {
@@ -20,10 +24,46 @@ namespace {
 // Files that the caller gives need not be what they were.
 std::vector<std::uint32_t> inherited_files(const Model& model, const RestorePolicy& policy) {
   std::vector<std::uint32_t> ids;
-  for (const pb::File& file : model.files.files())
+  for (const pb::File& file : model.files.files()) {
+    if (kinds::is_external(file, policy.external)) ids.push_back(file.id());
     for (const std::string& name : kinds::external_names(file))
       if (policy.inherited.contains(name)) ids.push_back(file.id());
+  }
   return ids;
+}
+
+RestorePolicy policy_for(const image::ImageReader& reader, const Options& options) {
+  RestorePolicy policy = options.policy;
+  const auto& external = reader.manifest().options().external();
+  policy.external.assign(external.begin(), external.end());
+  return policy;
+}
+
+// The group of the tree that was in the foreground of a terminal whose session is outside; 0: none.
+pid_t foreground_group(const Model& model) {
+  const pb::Process& root = model.tasks.processes(0);
+  if (root.sid() == root.pid()) return 0;
+  for (const pb::Process& process : model.tasks.processes())
+    if (process.pgid() == root.controlling_tty_pgrp() && process.state() != pb::ZOMBIE)
+      return static_cast<pid_t>(process.pgid());
+  return 0;
+}
+
+// The tree loses what it was connected to, unless the caller gives something in its place.
+void warn_of_outside(const Model& model, const ModelIndex& index,
+                     const std::vector<std::uint32_t>& inherited) {
+  std::set<std::string> told;
+  for (const pb::File& file : model.files.files()) {
+    const pb::FileObject* object = index.object(file.object_id());
+    if (object == nullptr || std::ranges::find(inherited, file.id()) != inherited.end()) continue;
+    std::string outside = kinds::outside_ends(*object);
+    std::string name = kinds::describe_name(file);
+    if (outside.empty() || !told.insert(name).second) continue;
+    log::warn(
+        "{}: its {} outside of the tree are lost: it is a pipe of the tree's own now (--inherit-fd fd[N]:{} "
+        "gives one)",
+        name, outside, name);
+  }
 }
 
 std::optional<target::RestartCall> restart_of(const pb::Thread& thread) {
@@ -94,10 +134,13 @@ Result<Outcome> restore(const Options& options) {
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
   TRY(reader.check_machine());
   const Model& model = reader.model();
+  const RestorePolicy policy = policy_for(reader, options);
   TRY(check_pids_free(model));
-  TRY(check_files(model, options.file_rwx_check, inherited_files(model, options.policy)));
+  const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
+  TRY(check_files(model, options.file_rwx_check, inherited));
   HostEnvironment environment(options.special_mappings);
-  TRY_ASSIGN(Plan plan, make_plan(model, options.policy, environment), "plan");
+  TRY_ASSIGN(Plan plan, make_plan(model, policy, environment), "plan");
+  warn_of_outside(model, reader.index(), inherited);
   TRY(options.at_stage("pre-restore", 0));
 
   // Everything is made; nothing of it runs yet. What a failed restore leaves behind comes to us, to be
@@ -118,6 +161,9 @@ Result<Outcome> restore(const Options& options) {
   TRY(options.at_stage("pre-resume", executor.root()));
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
   Outcome outcome{executor.root()};
+  // Before: whoever reads from a terminal in the background is stopped (SIGTTIN).
+  if (pid_t group = foreground_group(model); options.policy.shell_job && group != 0)
+    outcome.has_terminal = give_terminal(environment.caller_terminal(), group);
   TRY(held.release());
   executor.keep();
   TRY(options.at_stage("post-resume", outcome.root));
@@ -127,7 +173,7 @@ Result<Outcome> restore(const Options& options) {
 Result<std::string> plan_text(const Options& options) {
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
   HostEnvironment environment(options.special_mappings);
-  TRY_ASSIGN(Plan plan, make_plan(reader.model(), options.policy, environment));
+  TRY_ASSIGN(Plan plan, make_plan(reader.model(), policy_for(reader, options), environment));
   return to_text(plan);
 }
 

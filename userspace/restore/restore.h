@@ -25,7 +25,8 @@ struct Options {
 };
 
 struct Outcome {
-  pid_t root = 0;  // runs; a child of bpfckpt unless `sibling`
+  pid_t root = 0;             // runs; a child of bpfckpt unless `sibling`
+  bool has_terminal = false;  // a group of the tree is in the foreground of our terminal, where we were
 };
 
 Result<Outcome> restore(const Options& options);
