@@ -2,6 +2,7 @@
 #include "diagnose/findings.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <unordered_map>
 
@@ -72,27 +73,23 @@ class Finder {
       add_process(unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
     for (const std::string& obstacle : process.obstacles())
       add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
-    // What processes share is made by the fork itself, and so only between parent and child.
-    for (const pb::Process& other : model_.tasks.processes()) {
-      if (other.pid() >= process.pid() || other.state() == pb::ZOMBIE || process.state() == pb::ZOMBIE)
-        continue;
-      bool kin = other.pid() == process.parent_pid() || process.pid() == other.parent_pid();
-      if (kin) continue;
-      if (process.mm_id() == other.mm_id() && shares_with_parent(process) && shares_with_parent(other))
-        continue;
-      if (process.mm_id() == other.mm_id() || process.fd_table_id() == other.fd_table_id() ||
-          process.fs_id() == other.fs_id())
-        add_process(unsupported(
-            "shared-with-sibling",
-            fmt::format("it shares memory, descriptors or working directory with process {}, which is "
-                        "neither its parent nor its child",
-                        other.pid())));
-    }
+    if (process.state() == pb::ZOMBIE) return;
+    look_at_sharing(process, process.mm_id(), &pb::Process::mm_id, "memory");
+    look_at_sharing(process, process.fd_table_id(), &pb::Process::fd_table_id, "descriptors");
+    look_at_sharing(process, process.fs_id(), &pb::Process::fs_id, "the working directory");
   }
 
-  bool shares_with_parent(const pb::Process& process) const {
+  // What processes share is made by the fork itself, and so only between parent and child. Parents come
+  // first.
+  void look_at_sharing(const pb::Process& process, std::uint32_t id,
+                       std::uint32_t (pb::Process::*field)() const, std::string_view what) {
+    if (id == 0) return;
+    auto [first, fresh] = first_to_have_.try_emplace({what, id}, process.pid());
     const pb::Process* parent = index_.process(process.parent_pid());
-    return parent != nullptr && parent->mm_id() == process.mm_id();
+    if (fresh || (parent != nullptr && parent->state() != pb::ZOMBIE && (parent->*field)() == id)) return;
+    add_process(unsupported(
+        "shared-with-sibling",
+        fmt::format("it shares {} with process {}, but not with its parent", what, first->second)));
   }
 
   // They get it whenever the thread that made them ends, which happens once more at restore.
@@ -199,6 +196,7 @@ class Finder {
   const Scope& scope_;
   std::uint32_t pid_ = 0;
   std::set<const void*> seen_;
+  std::map<std::pair<std::string_view, std::uint32_t>, std::uint32_t> first_to_have_;  // pid
   std::vector<Item> items_;
 };
 
