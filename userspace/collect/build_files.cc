@@ -21,21 +21,6 @@ void strip_deleted(std::string& path) {
   if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
 }
 
-// A file that leads nowhere by name: its object has to travel, and two descriptions of it must meet again in
-// one.
-bool has_object(const file_record& record) {
-  if ((record.open_mode & kFmodePath) != 0) return false;
-  switch (record.kind) {
-    case FILE_KIND_PIPE:
-    case FILE_KIND_SHMEM:
-      return true;
-    case FILE_KIND_REGULAR:
-      return (record.path.flags & PATH_UNLINKED) != 0 || record.inode.links == 0;
-    default:
-      return false;
-  }
-}
-
 void fill_inode(const inode_part& part, pb::Inode& inode) {
   inode.set_number(part.number);
   inode.set_device(part.device);
@@ -120,7 +105,7 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
     file.mutable_inode()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
   }
   pb::FileObject* object = nullptr;
-  if (has_object(record)) {
+  if (kind.has_object != nullptr && (record.open_mode & kFmodePath) == 0 && kind.has_object(record)) {
     const auto [id, fresh] = object_ids_.intern(record.inode.pointer);
     file.set_object_id(id);
     if (fresh) {

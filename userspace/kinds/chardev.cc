@@ -48,6 +48,11 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 }  // namespace
 
-extern const Kind kChardev = {"chardev", describe, nullptr, nullptr, plan, diagnose};
+extern const Kind kChardev = {
+    .name = "chardev",
+    .describe = describe,
+    .plan = plan,
+    .diagnose = diagnose,
+};
 
 }  // namespace bpfckpt::kinds

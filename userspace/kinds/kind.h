@@ -53,24 +53,27 @@ struct Kind {
   std::string_view name;  // the stem
   // Fills file.detail, and the object's detail where the description has an object (`object` is null for the
   // second and later descriptions of one object). The common part of `file` is already filled.
-  Result<void> (*describe)(const file_record& record, pb::File& file, pb::FileObject* object);
+  Result<void> (*describe)(const file_record& record, pb::File& file, pb::FileObject* object) = nullptr;
   // Takes the bytes that BPF cannot see. Called once for each description that is first of its object, with
   // the tree frozen. Null: nothing to take.
-  Result<void> (*enrich)(EnrichContext& context, pb::File& file, pb::FileObject* object);
+  Result<void> (*enrich)(EnrichContext& context, pb::File& file, pb::FileObject* object) = nullptr;
   // Adds to the plan what makes the object, and leaves a descriptor by which it can be opened again as
   // PlanBuilder's object(object.id()). Called once for each object (kinds/objects.h: plan_object()). Null:
   // the kind has no objects.
-  Result<void> (*make)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object);
+  Result<void> (*make)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
   // Adds to the plan what makes the description again and leaves it as PlanBuilder's file(file.id()).
-  Result<void> (*plan)(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object);
+  Result<void> (*plan)(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) = nullptr;
   // Says whether it can be taken; stops nothing, reads nothing but the model. Null: always Ok.
-  Finding (*diagnose)(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy);
+  Finding (*diagnose)(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy) = nullptr;
   // Adds to the plan what can be done to an object only when all its descriptions and mappings are made.
   // Null: nothing.
   Result<void> (*finish)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
   // Completes the details when every file of the tree is described: what only shows by who else has it. Null:
   // nothing.
   Result<void> (*settle)(Model& model) = nullptr;
+  // Is there an object behind the description that has to travel, and in which two descriptions of it meet
+  // again? Asked of what BPF saw, before describe(); never of what was opened with O_PATH. Null: no.
+  bool (*has_object)(const file_record& record) = nullptr;
 };
 
 // The row of that stem, or null.

@@ -35,6 +35,10 @@ bool is_fifo(const pb::File& file) {
   return file.inode().fs_magic() != kPipefsMagic;
 }
 
+bool has_object(const file_record&) {
+  return true;
+}
+
 Result<void> describe(const file_record& record, pb::File&, pb::FileObject* object) {
   if (object == nullptr) return {};
   pb::Pipe pipe;
@@ -208,6 +212,15 @@ std::string outside_ends(const pb::FileObject& object) {
   return text;
 }
 
-extern const Kind kPipe = {"pipe", describe, enrich, make, plan, diagnose, nullptr, settle};
+extern const Kind kPipe = {
+    .name = "pipe",
+    .describe = describe,
+    .enrich = enrich,
+    .make = make,
+    .plan = plan,
+    .diagnose = diagnose,
+    .settle = settle,
+    .has_object = has_object,
+};
 
 }  // namespace bpfckpt::kinds

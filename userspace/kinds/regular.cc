@@ -31,6 +31,11 @@ bool never_had_name(const pb::File& file) {
   return file.path().path().ends_with(fmt::format("/#{}", file.inode().number()));
 }
 
+// It leads nowhere by name.
+bool has_object(const file_record& record) {
+  return (record.path.flags & PATH_UNLINKED) != 0 || record.inode.links == 0;
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
   pb::GhostFile ghost;
@@ -128,6 +133,14 @@ Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpP
 
 }  // namespace
 
-extern const Kind kRegular = {"regular", describe, enrich, make, plan, diagnose};
+extern const Kind kRegular = {
+    .name = "regular",
+    .describe = describe,
+    .enrich = enrich,
+    .make = make,
+    .plan = plan,
+    .diagnose = diagnose,
+    .has_object = has_object,
+};
 
 }  // namespace bpfckpt::kinds

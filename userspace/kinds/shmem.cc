@@ -25,6 +25,10 @@ bool is_memfd(const pb::File& file) {
   return file.path().path().starts_with(kMemfdPrefix);
 }
 
+bool has_object(const file_record&) {
+  return true;
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
   pb::SharedMemory memory;
@@ -100,6 +104,15 @@ Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
 
 }  // namespace
 
-extern const Kind kShmem = {"shmem", describe, enrich, make, plan, diagnose, finish};
+extern const Kind kShmem = {
+    .name = "shmem",
+    .describe = describe,
+    .enrich = enrich,
+    .make = make,
+    .plan = plan,
+    .diagnose = diagnose,
+    .finish = finish,
+    .has_object = has_object,
+};
 
 }  // namespace bpfckpt::kinds

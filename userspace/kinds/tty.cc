@@ -42,6 +42,11 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy& 
 
 }  // namespace
 
-extern const Kind kTty = {"tty", describe, nullptr, nullptr, plan, diagnose};
+extern const Kind kTty = {
+    .name = "tty",
+    .describe = describe,
+    .plan = plan,
+    .diagnose = diagnose,
+};
 
 }  // namespace bpfckpt::kinds

@@ -38,6 +38,11 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 }  // namespace
 
-extern const Kind kUnsupported = {"unsupported", describe, nullptr, nullptr, plan, diagnose};
+extern const Kind kUnsupported = {
+    .name = "unsupported",
+    .describe = describe,
+    .plan = plan,
+    .diagnose = diagnose,
+};
 
 }  // namespace bpfckpt::kinds

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process lives on when its leader has called exit(2), as long as it has other threads; the leader stays as a zombie
-// that has let go of memory, descriptors and the rest. Whoever wants those asks another thread.
+// A process lives on when its leader has called exit(2), as long as it has other threads; the leader stays as
+// a zombie that has let go of memory, descriptors and the rest. Whoever wants those asks another thread.
 #pragma once
 
 #include "images/task.pb.h"
