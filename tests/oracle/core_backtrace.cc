@@ -204,6 +204,16 @@ std::size_t count(const std::string& text, std::string_view word) {
   return n;
 }
 
+// gdb before 14 takes Intel's layout of the extended state for granted and finds AMD's, which is shorter,
+// "too small"; of the kernel's own cores as well.
+std::string without_layout_warnings(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("Section `.reg-xstate/") == std::string::npos) kept += line + "\n";
+  return kept;
+}
+
 }  // namespace
 
 TEST_CASE("gdb reads the core of a process with four threads") {
@@ -247,5 +257,5 @@ TEST_CASE("gdb reads the core of a process with four threads") {
   CHECK(text.find("= 90 'Z'") != std::string::npos);
   CHECK(text.find("AT_SYSINFO_EHDR") != std::string::npos);
   CHECK(text.find("v16_int8") != std::string::npos);  // xmm0
-  CHECK(text.find("warning") == std::string::npos);
+  CHECK(without_layout_warnings(text).find("warning") == std::string::npos);
 }

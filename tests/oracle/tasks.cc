@@ -15,6 +15,7 @@
 #include <ctime>
 #include <thread>
 
+#include "model/details.h"
 #include "oracle/target.h"
 
 using namespace oracle;
@@ -70,7 +71,7 @@ TEST_CASE("a process, as status and stat show it") {
   CHECK(process.sid() == process.pid());
   CHECK(process.pgid() == process.pid());
   CHECK(process.exit_signal() == SIGCHLD);
-  CHECK(leader.comm() == "known (\\) name");
+  CHECK(bpfckpt::from_printable(leader.comm()) == "known (\\) name");
   CHECK(leader.blocked() == hex(status["SigBlk"]));
   CHECK(leader.no_new_privs());
   CHECK(leader.timer_slack_ns() == 123456);
