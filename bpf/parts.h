@@ -11,6 +11,17 @@
 #define BPFCKPT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type)
 #endif
 
+struct record_head {
+	__u32 type;
+	__u32 length;
+};
+
+/* Begins the record of an item of a list (bpf/walks.h). */
+struct item_head {
+	struct record_head record;
+	__u64 list;		/* file_record.list of whom it belongs to */
+};
+
 struct inode_part {
 	__u64 pointer;		/* struct inode */
 	__u64 number;

@@ -13,6 +13,7 @@
 #include <linux/types.h>
 
 #include "bpf/kinds/chardev.h"
+#include "bpf/kinds/epoll.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/tty.h"
@@ -30,12 +31,37 @@ enum record_type {
 	RECORD_SUMMARY = 9,	/* a thread in short, for finding the tree: struct summary_record */
 	RECORD_LOST = 10,	/* no room to build a record in: collect again; struct record_head alone */
 	RECORD_SIGHAND = 11,	/* what a thread group does with signals: struct sighand_record */
+	RECORD_WALK_END = 12,	/* where a walk goes on: struct walk_end_record */
+	RECORD_EPOLL_ITEM = 13,	/* struct epoll_item_record */
 };
 
-struct record_head {
-	__u32 type;
-	__u32 length;
+/* Lists that are read after the file that has them (bpf/walks.h). */
+enum walk_kind {
+	WALK_NONE = 0,
+	WALK_EPOLL = 1,
 };
+
+enum {
+	WALK_OBJECTS = 64,		/* of one request */
+	WALK_BYTES = 24 * 1024,		/* of items in one reading: less than an iterator's buffer */
+	WALK_STEPS = 4096,
+};
+
+/* What a reader asks for: items of the lists of `count` objects, beginning at `node` of number `index`. */
+struct walk_request {
+	__u64 objects[WALK_OBJECTS];
+	__u64 node;		/* 0: the list's first */
+	__u32 index;
+	__u32 count;
+};
+
+struct walk_end_record {
+	struct record_head head;
+	__u64 node;
+	__u32 index;		/* the request's `count`: all is read */
+	__u32 pad;
+};
+BPFCKPT_SIZE(struct walk_end_record, 24);
 
 /* What kind of thing is behind a file; the stems of userspace/kinds. Numbers never reach an image. */
 enum file_kind {
@@ -117,7 +143,8 @@ struct file_record {
 	__u32 owner_signal;
 	__u32 owner_uid;
 	__u32 owner_euid;
-	__u32 pad;
+	__u32 walk;		/* enum walk_kind: which list is behind it */
+	__u64 list;		/* the object whose list that is */
 	struct inode_part inode;
 	struct path_part path;
 	char name[32];		/* of the dentry: "[eventfd]", cut */
@@ -129,7 +156,7 @@ struct file_record {
 		struct tty_record tty;
 	} detail;
 };
-BPFCKPT_SIZE(struct file_record, 400);
+BPFCKPT_SIZE(struct file_record, 408);
 
 enum vma_record_flags {
 	VMA_SHMEM = 1,		/* the file is on tmpfs or the kernel's internal shmem mount */

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the programs share. */
 #include "bpf/emit.h"
+#include "bpf/walks.h"
 
 struct scratch_map scratch_slots SEC(".maps");
+
+struct walk_map walk_requests SEC(".maps");
 
 char _license[] SEC("license") = "GPL";

@@ -4,6 +4,7 @@
 #define BPFCKPT_KINDS_REGISTRY_H
 
 #include "bpf/kinds/chardev.h"
+#include "bpf/kinds/epoll.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
@@ -30,6 +31,10 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_chardev(inode)) {
 		record->kind = FILE_KIND_CHARDEV;
 		fill_chardev(inode, &record->detail.chardev);
+	} else if (is_epoll(inode, record->name)) {
+		record->kind = FILE_KIND_EPOLL;
+		record->walk = WALK_EPOLL;
+		record->list = record->private_data;
 	}
 }
 

@@ -21,6 +21,12 @@ class IdTable {
     return {it->second, fresh};
   }
 
+  // 0 where it was never seen.
+  std::uint32_t find(std::uint64_t kernel_pointer) const {
+    auto it = ids_.find(kernel_pointer);
+    return it == ids_.end() ? 0 : it->second;
+  }
+
  private:
   std::unordered_map<std::uint64_t, std::uint32_t> ids_;
 };

@@ -119,12 +119,22 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   return {};
 }
 
+Result<void> Builder::add_lists() {
+  for (auto& [object, list] : lists_) {
+    const kinds::Kind* kind = kinds::find(list.file->kind());
+    if (kind == nullptr || kind->add_items == nullptr) continue;
+    TRY(kind->add_items(list.items, [this](std::uint64_t file) { return file_ids_.find(file); }, *list.file));
+  }
+  return {};
+}
+
 Result<std::uint32_t> Builder::file_id(const file_record& record) {
   const auto [id, fresh] = file_ids_.intern(record.file);
   if (fresh) {
     pb::File* file = model_.files.add_files();
     file->set_id(id);
     files_[id] = file;
+    if (record.walk != WALK_NONE) lists_.try_emplace(record.list, List{file, {}});
     TRY(describe(record, *file));
   }
   add_locks(record.held, *files_.at(id));

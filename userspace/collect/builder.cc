@@ -36,6 +36,10 @@ Result<void> Builder::sort_in(const record_head& head) {
     case RECORD_FILE:
       if (auto file = as<file_record>(head)) return add_file_record(*file);
       return {};
+    case RECORD_EPOLL_ITEM:
+      if (auto item = as<item_head>(head))
+        if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
+      return {};
     default:
       return fail(Error::bug(fmt::format("collect: a record of unknown type {}", head.type)));
   }
@@ -44,6 +48,7 @@ Result<void> Builder::sort_in(const record_head& head) {
 Result<Model> Builder::build() {
   TRY(records_.for_each([this](const record_head& head) { return sort_in(head); }));
   TRY(add_processes());
+  TRY(add_lists());
   for (const kinds::Kind* kind : kinds::all())
     if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);

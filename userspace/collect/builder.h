@@ -59,6 +59,7 @@ class Builder {
   Result<void> add_file_record(const file_record& record);
   Result<std::uint32_t> file_id(const file_record& record);
   Result<void> describe(const file_record& record, pb::File& file);
+  Result<void> add_lists();
 
   // What is left of an absolute expiry; at least 1 ns of what is armed. -1 if the clock is unknown.
   std::int64_t remaining_ns(clockid_t clock, std::uint64_t expires_ns) const;
@@ -75,6 +76,11 @@ class Builder {
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
   std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
   std::unordered_map<std::uint32_t, pb::File*> files_;
+  struct List {
+    pb::File* file = nullptr;
+    std::vector<const record_head*> items;
+  };
+  std::unordered_map<std::uint64_t, List> lists_;  // by file_record.list
   // Whose file the next file_record is: the mapping or the address space that came just before it.
   const vma_record* last_vma_record_ = nullptr;
   pb::Vma* last_vma_ = nullptr;

@@ -15,6 +15,7 @@
 #include "collect/programs.h"
 #include "collect/reader.h"
 #include "collect/restart.h"
+#include "collect/walks.h"
 
 namespace bpfckpt {
 
@@ -130,6 +131,8 @@ class Reading {
   Reading(const collect::Programs& programs, Records& records) : programs_(programs), records_(records) {}
 
   Result<void> process(pid_t tgid);
+  // When all processes are read: the lists that their files have.
+  Result<void> lists() { return walks_.read(programs_, records_); }
 
  private:
   // What the task records of one process say about the other passes.
@@ -158,6 +161,7 @@ class Reading {
   Records& records_;
   std::unordered_set<std::uint64_t> tables_seen_;
   std::unordered_set<std::uint64_t> spaces_seen_;
+  collect::Walks walks_;
 };
 
 // CPU time goes on only while a task runs, but the clocks are gone with the tasks: they are read now.
@@ -206,8 +210,12 @@ Result<void> Reading::files(const Group& group) {
   // By the leader alone where it has the only table; else by every thread that has another one than the
   // leader.
   const bool only_leader = group.leader_has_files && group.tables.size() == 1;
+  const std::size_t before = records_.size_bytes();
   TRY(pass(Program::DumpFiles, only_leader ? Scope::thread(group.tgid) : Scope::process(group.tgid)));
-  return {};
+  return records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+    walks_.add(head);
+    return {};
+  });
 }
 
 Result<void> Reading::mappings(const Group& group) {
@@ -268,6 +276,7 @@ Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
     if (read || (records.of_running() && read.error().code() == Error::Code::TargetGone)) continue;
     return fail(std::move(read.error()).in(fmt::format("pid {}", tgid)));
   }
+  TRY(reading.lists(), "lists of files");
   return records;
 }
 

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <string_view>
 
 #include "base/log.h"
@@ -22,20 +23,21 @@
 namespace bpfckpt::collect {
 namespace {
 
-constexpr std::array<const char*, kPrograms> kNames = {"list_tasks", "dump_tasks", "dump_timers",
-                                                       "dump_files", "dump_vmas"};
+// In the order of enum Program; last the map.
+constexpr std::array<const char*, kPrograms + 1> kNames = {
+    "list_tasks", "dump_tasks", "dump_timers", "dump_files", "dump_vmas", "walk_epoll", "walk_requests"};
 
 using Skeleton = std::unique_ptr<bpfckpt_bpf, void (*)(bpfckpt_bpf*)>;
-using ProgramFds = std::array<Fd, kPrograms>;
+using ProgramFds = std::array<Fd, kPrograms + 1>;
 
 // libbpf's own words, at the level where nobody sees them unless they are asked for; the verifier's log among
 // them.
 int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
-  char line[1024];
-  std::vsnprintf(line, sizeof(line), format, arguments);
-  line[std::strcspn(line, "\n")] = 0;
-  log::debug("libbpf: {}", line);
+  char text[16 << 10];
+  std::vsnprintf(text, sizeof(text), format, arguments);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) log::debug("libbpf: {}", line);
   return 0;
 }
 
@@ -63,7 +65,7 @@ Result<std::string> pin_name() {
 // All programs of a pinned set; Error::System with ENOENT where there is none.
 Result<ProgramFds> open_pins(const std::string& directory) {
   ProgramFds fds;
-  for (std::size_t i = 0; i < kPrograms; ++i) {
+  for (std::size_t i = 0; i < fds.size(); ++i) {
     const int fd = ::bpf_obj_get(fmt::format("{}/{}", directory, kNames[i]).c_str());
     if (fd < 0) return fail(Error::system(kNames[i], -fd));
     fds[i].reset(fd);
@@ -84,9 +86,10 @@ Result<ProgramFds> load() {
                                            "with BTF; -v4 shows libbpf's words): {}",
                                            std::strerror(-err))));
   ProgramFds fds;
-  for (std::size_t i = 0; i < kPrograms; ++i) {
+  for (std::size_t i = 0; i < fds.size(); ++i) {
     const bpf_program* program = ::bpf_object__find_program_by_name(skeleton->obj, kNames[i]);
-    const int fd = program ? ::fcntl(::bpf_program__fd(program), F_DUPFD_CLOEXEC, 0) : -1;
+    const int own = program ? ::bpf_program__fd(program) : ::bpf_map__fd(skeleton->maps.walk_requests);
+    const int fd = ::fcntl(own, F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return fail(Error::system(kNames[i]));
     fds[i].reset(fd);
   }
@@ -101,7 +104,7 @@ void remove_set(const std::string& directory) {
 Result<void> pin(const ProgramFds& fds, const std::string& directory) {
   const std::string temporary = fmt::format("{}-{}", directory, ::getpid());  // no dots: bpffs refuses them
   if (::mkdir(temporary.c_str(), 0700) != 0) return fail(Error::system(temporary));
-  for (std::size_t i = 0; i < kPrograms; ++i) {
+  for (std::size_t i = 0; i < fds.size(); ++i) {
     if (const int err = ::bpf_obj_pin(fds[i].get(), fmt::format("{}/{}", temporary, kNames[i]).c_str());
         err != 0) {
       remove_set(temporary);

@@ -9,8 +9,8 @@
 
 namespace bpfckpt::collect {
 
-enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas };
-inline constexpr std::size_t kPrograms = 5;
+enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll };
+inline constexpr std::size_t kPrograms = 6;
 
 class Programs {
  public:
@@ -19,10 +19,12 @@ class Programs {
   static Result<Programs> open(bool use_cache);
 
   int fd(Program program) const { return fds_[static_cast<std::size_t>(program)].get(); }
+  // The map that a walk's requests are left in (bpf/walks.h).
+  int requests_fd() const { return fds_[kPrograms].get(); }
   bool from_cache() const { return from_cache_; }
 
  private:
-  std::array<Fd, kPrograms> fds_;
+  std::array<Fd, kPrograms + 1> fds_;
   bool from_cache_ = false;
 };
 

@@ -19,6 +19,7 @@
 #include "model/model.h"
 
 struct file_record;  // bpf/records.h
+struct record_head;
 
 namespace bpfckpt {
 
@@ -43,10 +44,30 @@ class EnrichContext {
  public:
   virtual ~EnrichContext() = default;
   // A duplicate, in our table, of the description that the target holds (pidfd_getfd(2)); position and flags
-  // are shared with the target's, so nothing may be changed through it.
+  // are shared with the target's, so nothing may be changed through it. Only the file's id matters.
   virtual Result<Fd> borrow(const pb::File& file) = 0;
   // A fresh image file for an object's bytes, named after the object; the caller writes from offset 0.
   virtual Result<int> content_image(const pb::FileObject& object, std::string& name) = 0;
+};
+
+// Ids of files by their struct file, as BPF saw it; 0: no process of the tree has it.
+using FileIds = std::function<std::uint32_t(std::uint64_t file)>;
+
+// Where a description is, when all processes have their descriptors.
+class Installed {
+ public:
+  struct Place {
+    std::uint32_t pid = 0;
+    std::uint32_t fd = 0;
+  };
+  virtual ~Installed() = default;
+  // One place for each descriptor table that has the file, at its lowest number; empty: nobody has it.
+  virtual std::span<const Place> places(std::uint32_t file_id) const = 0;
+  struct Occupant {
+    std::uint32_t file_id = 0;  // 0: the number is free
+    bool close_on_exec = false;
+  };
+  virtual Occupant at(std::uint32_t pid, std::uint32_t fd) const = 0;
 };
 
 struct Kind {
@@ -74,6 +95,13 @@ struct Kind {
   // Is there an object behind the description that has to travel, and in which two descriptions of it meet
   // again? Asked of what BPF saw, before describe(); never of what was opened with O_PATH. Null: no.
   bool (*has_object)(const file_record& record) = nullptr;
+  // Fills into file.detail what its list (file_record.walk) holds: the items in the kernel's order. Called
+  // when every file of the tree is described. Null: the kind has no lists.
+  Result<void> (*add_items)(std::span<const record_head* const> items, const FileIds& ids,
+                            pb::File& file) = nullptr;
+  // Adds to the plan what ties the description to other files, when every process has its descriptors.
+  // Null: nothing.
+  Result<void> (*connect)(PlanBuilder& plan, const pb::File& file, const Installed& installed) = nullptr;
 };
 
 // The row of that stem, or null.

@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll;
 
 namespace {
 
@@ -23,6 +23,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_PIPE, &kPipe},
     {FILE_KIND_SHMEM, &kShmem},
     {FILE_KIND_TTY, &kTty},
+    {FILE_KIND_EPOLL, &kEpoll},
 };
 
 constexpr auto kKinds = [] {

@@ -79,6 +79,7 @@ struct Op {
     Fork,       // the actor makes process args[0] with clone flags args[1]
     Thread,     // the actor makes thread args[0]
     Pull,       // the actor gets a duplicate of bpfckpt's descriptor args[0]; the result is its number there
+    Fetch,      // bpfckpt gets a duplicate of descriptor args[1] of process args[0]
     OpenImage,  // bpfckpt opens the image file whose name is in data block args[0]
     Reopen,     // bpfckpt opens what its descriptor args[0] leads to again, with flags args[1]
     OpenMapping,  // bpfckpt opens the file behind its own mapping of args[1] bytes at args[0]

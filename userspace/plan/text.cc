@@ -48,6 +48,8 @@ const char* code_name(Op::Code code) {
       return "thread";
     case Op::Code::Pull:
       return "pull";
+    case Op::Code::Fetch:
+      return "fetch";
     case Op::Code::OpenImage:
       return "open-image";
     case Op::Code::Reopen:

@@ -223,6 +223,11 @@ Result<std::int64_t> Executor::perform(OpId id) {
       TRY_ASSIGN(Fd fd, reader_.open_raw(reinterpret_cast<const char*>(name.bytes.data())));
       return fd.release();
     }
+    case Op::Code::Fetch: {
+      auto made = made_.find(static_cast<Actor>(arg(0)));
+      if (made == made_.end()) return fail(Error::bug("no such process was made"));
+      return result_of(::syscall(SYS_pidfd_getfd, made->second.pidfd.get(), arg(1), 0));
+    }
     case Op::Code::Reopen:
       return result_of(
           ::open(fmt::format("/proc/self/fd/{}", arg(0)).c_str(), static_cast<int>(arg(1)) | O_CLOEXEC));

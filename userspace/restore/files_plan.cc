@@ -46,6 +46,42 @@ struct Holder {
   const pb::FdEntry* entry;
 };
 
+// Where files are, by the tables of the model.
+class InstalledFiles final : public kinds::Installed {
+ public:
+  InstalledFiles(const Model& model, const ModelIndex& index) : index_(index) {
+    std::set<std::uint32_t> done;
+    for (const pb::Process& process : model.tasks.processes()) {
+      if (process.state() == pb::ZOMBIE || !done.insert(process.fd_table_id()).second) continue;
+      const pb::FdTable* table = index.fd_table(process.fd_table_id());
+      if (table == nullptr) continue;
+      for (const pb::FdEntry& entry : table->entries()) {
+        std::vector<Place>& places = places_[entry.file_id()];
+        if (places.empty() || places.back().pid != process.pid())
+          places.push_back({process.pid(), entry.fd()});
+      }
+    }
+  }
+
+  std::span<const Place> places(std::uint32_t file_id) const override {
+    auto it = places_.find(file_id);
+    return it == places_.end() ? std::span<const Place>() : it->second;
+  }
+
+  Occupant at(std::uint32_t pid, std::uint32_t fd) const override {
+    const pb::Process* process = index_.process(pid);
+    const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
+    if (table == nullptr) return {};
+    auto it = std::ranges::lower_bound(table->entries(), fd, {}, &pb::FdEntry::fd);
+    if (it == table->entries().end() || it->fd() != fd) return {};
+    return {it->file_id(), it->close_on_exec()};
+  }
+
+ private:
+  const ModelIndex& index_;
+  std::unordered_map<std::uint32_t, std::vector<Place>> places_;
+};
+
 class FilesPlanner {
  public:
   explicit FilesPlanner(Planning& planning) : planning_(planning), plan_(planning.plan) {}
@@ -70,10 +106,24 @@ class FilesPlanner {
       for (; begin < end; begin++) TRY(finish_object(*files[begin]));
       plan_.release_files();
     }
-    return {};
+    return connect(files);
   }
 
  private:
+  // In a phase of its own: every process has every descriptor now.
+  Result<void> connect(const std::vector<const pb::File*>& files) {
+    plan_.phase("files connected");
+    InstalledFiles installed(planning_.model(), plan_.index());
+    for (const pb::File* file : files) {
+      const kinds::Kind* kind = kinds::find(file->kind());
+      if (kind == nullptr || kind->connect == nullptr || given_.contains(file->id())) continue;
+      TRY(kind->connect(plan_, *file, installed), "file {} ({})", file->id(), kinds::describe_name(*file));
+    }
+    plan_.phase("files done");
+    plan_.release_files();
+    return {};
+  }
+
   Result<void> finish_object(const pb::File& file) {
     const pb::FileObject* object = plan_.index().object(file.object_id());
     // What is mapped as well is finished when its mappings are done with.
@@ -118,6 +168,7 @@ class FilesPlanner {
       auto it = planning_.policy.inherited.find(name);
       if (it == planning_.policy.inherited.end()) continue;
       OpId op = plan_.call(kSelf, SYS_fcntl, {it->second, F_DUPFD_CLOEXEC, 0}, "inherited for file");
+      given_.insert(file.id());
       plan_.set_file(file.id(), Operand::result(op));
       return {};
     }
@@ -176,6 +227,7 @@ class FilesPlanner {
   Planning& planning_;
   PlanBuilder& plan_;
   std::set<std::uint32_t> finished_;
+  std::set<std::uint32_t> given_;  // files that the caller gives
   std::unordered_map<std::uint32_t, TableModel> tables_;
   std::unordered_map<std::uint32_t, std::vector<Holder>> holders_;  // by file id
 };

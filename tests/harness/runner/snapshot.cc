@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -244,14 +245,21 @@ class Taker {
       fact(key + "/object", object);
       fact(key + "/inode", fmt::format("mode {:o} uid {} gid {} links {} size {} rdev {:x}", st.st_mode,
                                        st.st_uid, st.st_gid, st.st_nlink, st.st_size, st.st_rdev));
+      std::multiset<std::string> targets;
       std::istringstream info(read_file(fmt::format("{}/fdinfo/{}", proc, fd)));
       for (std::string line; std::getline(info, line);) {
         const std::size_t colon = line.find(':');
         if (colon == std::string::npos || line.starts_with("ino:")) continue;
+        if (line.starts_with("tfd:")) {  // in the order of addresses; position and inode are the target's
+          targets.insert(line.substr(0, line.find(" pos:")));
+          continue;
+        }
         std::string value = line.substr(colon + 1);
         if (is_nameless(link) && line.starts_with("flags:")) value = without_opening_flags(value);
         fact(fmt::format("{}/{}", key, line.substr(0, colon)), value);
       }
+      int number = 0;
+      for (const std::string& target : targets) fact(fmt::format("{}/tfd/{}", key, number++), target);
       fact(key + "/description", description(pid, fd, object));
     }
   }

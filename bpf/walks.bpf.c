@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One program a kind of list: see walks.h. */
+#include "bpf/walks.h"
+
+#include "bpf/kernel_task.h"
+#include "bpf/kinds/epoll_items.h"
+
+DEFINE_WALK(walk_epoll, sizeof(struct epoll_item_record), first_epoll_item, next_epoll_item, write_epoll_item)

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/walks.h"
+
+#include <bpf/bpf.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "collect/reader.h"
+
+namespace bpfckpt::collect {
+namespace {
+
+// Of a running tree a list may have become anything, a ring among it.
+constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+
+constexpr std::array<Program, 2> kWalkers = {Program::WalkEpoll /* WALK_NONE: never asked */,
+                                             Program::WalkEpoll};
+
+// Takes the walk_end_record away that a reading leaves at the end of `records`.
+Result<walk_end_record> take_end(Records& records, std::size_t before) {
+  std::optional<walk_end_record> end;
+  TRY(records.for_each_from(before, [&](const record_head& head) -> Result<void> {
+    auto found = head.type == RECORD_WALK_END ? as<walk_end_record>(head) : nullptr;
+    if (found != nullptr) end = *found;
+    return {};
+  }));
+  if (!end) return fail(Error::bug("a walk without an end"));
+  records.truncate(records.size_bytes() - sizeof(walk_end_record));
+  return *end;
+}
+
+Result<void> read_lists(int link, int requests, int self, std::span<const std::uint64_t> objects,
+                        Records& records) {
+  walk_request request{};
+  request.count = static_cast<__u32>(objects.size());
+  std::ranges::copy(objects, request.objects);
+  for (const std::size_t begin = records.size_bytes(); request.index < request.count;) {
+    if (const int err = ::bpf_map_update_elem(requests, &self, &request, BPF_ANY); err != 0)
+      return fail(Error::system("leave a request", -err));
+    const std::size_t before = records.size_bytes();
+    TRY(read_all(link, records));
+    TRY_ASSIGN(const walk_end_record end, take_end(records, before));
+    request.index = end.index;
+    request.node = end.node;
+    if (records.size_bytes() - begin > kMostBytes) return fail(Error::bug("a list without an end"));
+  }
+  return {};
+}
+
+}  // namespace
+
+void Walks::add(const record_head& head) {
+  auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
+  if (file == nullptr || file->walk == WALK_NONE || file->walk >= lists_.size() || file->list == 0) return;
+  Lists& lists = lists_[file->walk];
+  if (lists.seen.insert(file->list).second) lists.objects.push_back(file->list);
+}
+
+Result<void> Walks::read(const Programs& programs, Records& records) {
+  for (std::size_t kind = 0; kind < lists_.size(); ++kind) {
+    std::span<const std::uint64_t> objects = lists_[kind].objects;
+    if (objects.empty()) continue;
+    Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+    if (!self) return fail(Error::system("pidfd_open"));
+    TRY_ASSIGN(const Fd link, make_link(programs.fd(kWalkers[kind]), Scope::thread(::getpid())));
+    while (!objects.empty()) {
+      auto now = objects.first(std::min<std::size_t>(objects.size(), WALK_OBJECTS));
+      TRY(read_lists(link.get(), programs.requests_fd(), self.get(), now, records));
+      objects = objects.subspan(now.size());
+    }
+    lists_[kind].objects.clear();
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::collect
