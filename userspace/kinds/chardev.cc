@@ -50,6 +50,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kChardev = {
     .name = "chardev",
+    .kept = "null, zero, full, random, urandom: name, flags",
+    .not_kept = "state of a driver",
+    .refused = "every other device",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

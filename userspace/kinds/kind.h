@@ -72,6 +72,11 @@ class Installed {
 
 struct Kind {
   std::string_view name;  // the stem
+  // For people, in docs/kinds.md (kinds/table.h): what comes back, what does not, and what dump refuses and
+  // the option that allows it. One line each, no "|"; only `refused` may be empty.
+  std::string_view kept = {};
+  std::string_view not_kept = {};
+  std::string_view refused = {};
   // Fills file.detail, and the object's detail where the description has an object (`object` is null for the
   // second and later descriptions of one object). The common part of `file` is already filled.
   Result<void> (*describe)(const file_record& record, pb::File& file, pb::FileObject* object) = nullptr;

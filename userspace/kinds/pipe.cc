@@ -214,6 +214,12 @@ std::string outside_ends(const pb::FileObject& object) {
 
 extern const Kind kPipe = {
     .name = "pipe",
+    .kept =
+        "unread bytes, packet boundaries, capacity, which ends are open and who shares them; FIFOs by name, "
+        "or made again if deleted",
+    .not_kept =
+        "how the bytes are spread over the ring; the inode number; ends outside "
+        "of the tree, unless `--inherit-fd` gives the pipe",
     .describe = describe,
     .enrich = enrich,
     .make = make,

@@ -135,6 +135,12 @@ Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpP
 
 extern const Kind kRegular = {
     .name = "regular",
+    .kept =
+        "what it leads to (its name), position, flags; of a file without a name (deleted, `O_TMPFILE`): "
+        "bytes, holes, mode, owner, mtime; everything opened with `O_PATH`",
+    .not_kept = "what is in a file that has a name; of one without: inode number, atime, extended attributes",
+    .refused =
+        "a name that is gone where other names are left; a deleted file that is too large: `--ghost-limit`",
     .describe = describe,
     .enrich = enrich,
     .make = make,

@@ -106,6 +106,8 @@ Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
 
 extern const Kind kShmem = {
     .name = "shmem",
+    .kept = "memfds and shared anonymous memory: bytes, holes, size, seals, name, mode, owner",
+    .not_kept = "inode number, memory policy",
     .describe = describe,
     .enrich = enrich,
     .make = make,

@@ -44,6 +44,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy& 
 
 extern const Kind kTty = {
     .name = "tty",
+    .kept = "that it is the terminal of the caller, or one that `--inherit-fd` gives; flags",
+    .not_kept = "settings, window size",
+    .refused = "a terminal outside of the tree: `--shell-job`; the master end of a pseudo terminal",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

@@ -40,6 +40,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kUnsupported = {
     .name = "unsupported",
+    .kept = "nothing: what no other row names",
+    .not_kept = "everything",
+    .refused = "always, under the name that the kernel gives it; `--external` leaves it to `--inherit-fd`",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,
