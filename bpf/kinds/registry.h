@@ -25,6 +25,8 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_shmem(inode, path)) {
 		record->kind = FILE_KIND_SHMEM;
 		fill_shmem(file, inode, &record->detail.shmem);
+	} else if (is_nameless_place(path, record->open_mode)) {
+		record->kind = FILE_KIND_UNSUPPORTED;
 	} else if (is_tty(inode)) {
 		record->kind = FILE_KIND_TTY;
 		fill_tty(file, level, &record->detail.tty);

@@ -105,7 +105,7 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
     file.mutable_inode()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
   }
   pb::FileObject* object = nullptr;
-  if (kind.has_object != nullptr && (record.open_mode & kFmodePath) == 0 && kind.has_object(record)) {
+  if (kind.has_object != nullptr && kind.has_object(record)) {
     const auto [id, fresh] = object_ids_.intern(record.inode.pointer);
     file.set_object_id(id);
     if (fresh) {

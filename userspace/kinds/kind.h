@@ -98,7 +98,7 @@ struct Kind {
   // nothing.
   Result<void> (*settle)(Model& model) = nullptr;
   // Is there an object behind the description that has to travel, and in which two descriptions of it meet
-  // again? Asked of what BPF saw, before describe(); never of what was opened with O_PATH. Null: no.
+  // again? Asked of what BPF saw, before describe(); also of what was opened with O_PATH. Null: no.
   bool (*has_object)(const file_record& record) = nullptr;
   // Fills into file.detail what its list (file_record.walk) holds: the items in the kernel's order. Called
   // when every file of the tree is described. Null: the kind has no lists.

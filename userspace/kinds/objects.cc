@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace bpfckpt::kinds {
@@ -25,6 +26,17 @@ std::string free_name(const Environment& environment, const std::string& path) {
     candidate = fmt::format("{}.bpfckpt-{}", path, i);
     if (!environment.path_exists(candidate)) return candidate;
   }
+}
+
+void plan_mtime(PlanBuilder& plan, Operand fd, std::int64_t mtime_ns) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  struct {
+    std::int64_t seconds, ns;
+  } times[2];
+  // The nanoseconds count upwards before 1970, too.
+  std::int64_t ns = (mtime_ns % kSecond + kSecond) % kSecond;
+  for (auto& time : times) time = {(mtime_ns - ns) / kSecond, ns};
+  plan.call(kSelf, SYS_utimensat, {fd, 0, Operand::data(plan.bytes_of(times)), 0});
 }
 
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,

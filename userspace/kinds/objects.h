@@ -15,6 +15,9 @@ Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::F
 // name since.
 std::string free_name(const Environment& environment, const std::string& path);
 
+// Gives the file behind bpfckpt's `fd` its time of change again (and the same time of access).
+void plan_mtime(PlanBuilder& plan, Operand fd, std::int64_t mtime_ns);
+
 // Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content`
 // where they are. Leaves the descriptor's own position alone.
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,

@@ -82,7 +82,7 @@ Result<void> settle(Model& model) {
 
 // The bytes stay where they are: they are duplicated with tee(2) into a pipe of ours, and read from there.
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
-  if (object == nullptr || (file.flags() & O_PATH)) return {};
+  if (object == nullptr) return {};
   TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object->detail(), "pipe"));
   TRY_ASSIGN(Fd end, context.borrow(file));
   // The end that we got may be one for writing only; the inode can be opened for reading all the same.
@@ -171,7 +171,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   // and nothing takes away: such a description is the pipe's own end.
   std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
   const Operand* writer = plan.object_end(object->id());
-  if (writer != nullptr && !(flags & kLargeFile) && (flags & O_ACCMODE) != O_RDWR) {
+  if (writer != nullptr && !(flags & (kLargeFile | O_PATH)) && (flags & O_ACCMODE) != O_RDWR) {
     Operand end = (flags & O_ACCMODE) == O_WRONLY ? *writer : made;
     plan.call(kSelf, SYS_fcntl, {end, F_SETFL, flags}, "flags of file");
     plan.set_file(file.id(), end);

@@ -6,9 +6,16 @@
 // its bytes travel with the checkpoint, holes left out, and at restore it is made under its old name and
 // unlinked again before anybody else could come to depend on it. Not kept: extended attributes of such a
 // file, its inode number, its atime.
+//
+// What was opened with O_PATH is only a place, whatever is there: a symbolic link, a socket, a device;
+// without a name it is made again, too. (A FIFO without a name is the business of pipes: others may have it
+// open.)
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
 
 #include "bpf/records.h"
 #include "images/kinds/regular.pb.h"
@@ -48,9 +55,17 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
 }
 
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
-  if (object == nullptr || !S_ISREG(file.inode().mode())) return {};
+  if (object == nullptr || !(S_ISREG(file.inode().mode()) || S_ISLNK(file.inode().mode()))) return {};
   TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
   TRY_ASSIGN(Fd fd, context.borrow(file));
+  if (S_ISLNK(file.inode().mode())) {
+    std::string target(PATH_MAX, '\0');
+    ssize_t len = ::readlinkat(fd.get(), "", target.data(), target.size());
+    if (len < 0) return fail(Error::system("readlinkat"));
+    ghost.set_target(target.substr(0, static_cast<std::size_t>(len)));
+    object->mutable_detail()->PackFrom(ghost);
+    return {};
+  }
   struct stat st;
   if (fstat(fd.get(), &st) != 0) return fail(Error::system("fstat"));
   std::string name;
@@ -60,9 +75,34 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   return {};
 }
 
+// A symbolic link, a socket, a device: nobody has more of it than its place.
+Result<void> make_place(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object,
+                        const pb::GhostFile& ghost, DataId path) {
+  switch (ghost.mode() & S_IFMT) {
+    case S_IFLNK:
+      plan.call(kSelf, SYS_symlink, {Operand::data(plan.text(ghost.target())), Operand::data(path)},
+                "deleted symbolic link");
+      break;
+    case S_IFSOCK:
+    case S_IFCHR:
+    case S_IFBLK:
+      plan.call(kSelf, SYS_mknod, {Operand::data(path), ghost.mode(), file.inode().rdev()}, "deleted node");
+      plan.call(kSelf, SYS_chmod, {Operand::data(path), ghost.mode() & 07777});
+      break;
+    default:
+      return fail(Error::bad_image(fmt::format("a deleted file of mode {:o}", ghost.mode())));
+  }
+  plan.call(kSelf, SYS_lchown, {Operand::data(path), ghost.uid(), ghost.gid()});
+  OpId place = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_PATH | O_NOFOLLOW | O_CLOEXEC});
+  plan.call(kSelf, SYS_unlink, {Operand::data(path)});
+  plan.set_object(object.id(), Operand::result(place));
+  return {};
+}
+
 Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
   TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object.detail(), "deleted file"));
   DataId path = plan.text(free_name(plan.environment(), file.path().path()));
+  if (!S_ISDIR(ghost.mode()) && !S_ISREG(ghost.mode())) return make_place(plan, file, object, ghost, path);
   if (S_ISDIR(ghost.mode())) {
     plan.call(kSelf, SYS_mkdir, {Operand::data(path), ghost.mode() & 07777}, "deleted directory");
     OpId directory =
@@ -89,11 +129,7 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
   plan.fill(Operand::result(fd), ghost.content());
   plan.call(kSelf, SYS_fchown, {Operand::result(fd), ghost.uid(), ghost.gid()});
   plan.call(kSelf, SYS_fchmod, {Operand::result(fd), ghost.mode() & 07777});
-  struct {
-    std::int64_t seconds, ns;
-  } times[2];
-  for (auto& time : times) time = {ghost.mtime_ns() / 1'000'000'000, ghost.mtime_ns() % 1'000'000'000};
-  plan.call(kSelf, SYS_utimensat, {Operand::result(fd), 0, Operand::data(plan.bytes_of(times)), 0});
+  plan_mtime(plan, Operand::result(fd), ghost.mtime_ns());
   // An executable cannot run while somebody has it open for writing (ETXTBSY); nor can a lease be taken.
   OpId readable = plan.reopen(Operand::result(fd), O_RDONLY);
   plan.call(kSelf, SYS_close, {Operand::result(fd)});
