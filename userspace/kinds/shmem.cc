@@ -4,12 +4,24 @@
 // Both are files on an internal tmpfs mount that no path leads to; the bytes travel with the checkpoint,
 // holes left out. A memfd is made by memfd_create(2) again; a shared anonymous mapping by mapping one of the
 // full size in bpfckpt and opening it through its own map_files link, so that it is, in the process, what it
-// was. Kept: bytes, holes, size, seals, name, mode and owner. Not kept: inode number; memory policies.
+// was. Kept: bytes, holes, size, seals, name, mode, owner and mtime. Not kept: inode number, extended
+// attributes, memory policies.
+//
+// What memfd_create(2) gives is not counted among those who may write (FMODE_WRITER): a program can be
+// executed while it is open, but not while a later opening for writing is. So that description is the new
+// memfd's own again.
+//
+// Files on huge pages (hugetlb) can be read but not written; they are filled through a mapping. Their holes
+// cannot be asked for, so pages of zeroes are taken for holes.
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "bpf/records.h"
 #include "images/kinds/shmem.pb.h"
@@ -20,6 +32,12 @@ namespace bpfckpt::kinds {
 namespace {
 
 constexpr std::string_view kMemfdPrefix = "/memfd:";
+constexpr std::size_t kMaxMemfdName = 249;       // mm/memfd.c: MFD_NAME_MAX_LEN
+constexpr std::uint32_t kMaxHugePageShift = 63;  // of the six bits of MFD_HUGE_MASK
+constexpr std::uint32_t kFmodeWriter = 1 << 16;  // include/linux/fs.h: FMODE_WRITER
+constexpr std::uint32_t kLargeFile = 0100000;    // O_LARGEFILE, which glibc defines as 0
+constexpr std::uint64_t kMostAtOnce = 1u << 30;  // pread(2) moves at most 0x7ffff000 bytes
+constexpr std::size_t kHugeCopyBytes = 2 << 20;
 
 bool is_memfd(const pb::File& file) {
   return file.path().path().starts_with(kMemfdPrefix);
@@ -29,7 +47,76 @@ bool has_object(const file_record&) {
   return true;
 }
 
+// Zeroes are holes; neighbours of data are one extent.
+Result<void> copy_huge_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
+                               pb::Content& content) {
+  content.set_image(image_name);
+  content.set_size(size);
+  Fd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!own) return fail(Error::system("open for reading"));
+  off_t image_end = ::lseek(image_fd, 0, SEEK_END);
+  if (image_end < 0) return fail(Error::system("lseek of the image"));
+  std::vector<std::uint64_t> words(kHugeCopyBytes / sizeof(std::uint64_t));
+  pb::Extent* extent = nullptr;
+  for (std::uint64_t at = 0; at < size;) {
+    std::size_t want = std::min<std::uint64_t>(kHugeCopyBytes, size - at);
+    // A hole reads as zeroes and stays one (fs/hugetlbfs/inode.c:hugetlbfs_read_iter()).
+    ssize_t got = ::pread(own.get(), words.data(), want, static_cast<off_t>(at));
+    if (got != static_cast<ssize_t>(want)) return fail(Error::system("read", got < 0 ? errno : EIO));
+    // Huge pages, and so what was read, are multiples of a word.
+    if (std::ranges::all_of(std::span(words).first(want / sizeof(std::uint64_t)),
+                            [](std::uint64_t word) { return word == 0; })) {
+      extent = nullptr;
+    } else {
+      if (::pwrite(image_fd, words.data(), want, image_end) != got)
+        return fail(Error::system("write to the image"));
+      if (extent == nullptr) {
+        extent = content.add_extents();
+        extent->set_offset(at);
+        extent->set_image_offset(static_cast<std::uint64_t>(image_end));
+      }
+      extent->set_length(at + want - extent->offset());
+      image_end += got;
+    }
+    at += want;
+  }
+  return {};
+}
+
+void fill_huge(PlanBuilder& plan, Operand fd, const pb::Content& content) {
+  plan.call(kSelf, SYS_ftruncate, {fd, content.size()});
+  if (content.extents().empty()) return;
+  OpId image = plan.open_image(content.image());
+  // Reserves nothing: only the pages that are read into are taken, here and now.
+  OpId map =
+      plan.call(kSelf, SYS_mmap,
+                {0, content.size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0}, "huge pages");
+  for (const pb::Extent& extent : content.extents())
+    for (std::uint64_t done = 0; done < extent.length(); done += kMostAtOnce) {
+      std::uint64_t len = std::min(kMostAtOnce, extent.length() - done);
+      plan.call_expecting(
+          kSelf, len, SYS_pread64,
+          {Operand::result(image), Operand::result(map, static_cast<std::int64_t>(extent.offset() + done)),
+           len, extent.image_offset() + done},
+          "huge pages, of which there must be enough");
+    }
+  plan.call(kSelf, SYS_munmap, {Operand::result(map), content.size()});
+}
+
+Result<pb::SharedMemory> unpack_object(const pb::FileObject& object) {
+  TRY_ASSIGN(pb::SharedMemory memory, unpack<pb::SharedMemory>(object.detail(), "shared memory"));
+  if (memory.name().size() > kMaxMemfdName || memory.huge_page_shift() > kMaxHugePageShift)
+    return fail(Error::bad_image("shared memory: its name or its page size is impossible"));
+  return memory;
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
+  constexpr std::uint32_t kPathOrWriter = 0x4000 /* FMODE_PATH */ | kFmodeWriter;
+  if (is_memfd(file) && (file.flags() & O_ACCMODE) == O_RDWR && !(record.open_mode & kPathOrWriter)) {
+    pb::SharedMemoryFile detail;
+    detail.set_original(true);
+    file.mutable_detail()->PackFrom(detail);
+  }
   if (object == nullptr) return {};
   pb::SharedMemory memory;
   memory.set_seals(record.detail.shmem.seals);
@@ -38,25 +125,27 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   memory.set_mode(record.inode.mode);
   memory.set_uid(record.inode.uid);
   memory.set_gid(record.inode.gid);
+  memory.set_mtime_ns(record.inode.mtime_ns);
   object->mutable_detail()->PackFrom(memory);
   return {};
 }
 
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
-  TRY_ASSIGN(pb::SharedMemory memory, unpack<pb::SharedMemory>(object->detail(), "shared memory"));
+  TRY_ASSIGN(pb::SharedMemory memory, unpack_object(*object));
   TRY_ASSIGN(Fd fd, context.borrow(file));
   struct stat st;
   if (fstat(fd.get(), &st) != 0) return fail(Error::system("fstat"));
   std::string name;
   TRY_ASSIGN(int image, context.content_image(*object, name));
-  TRY(copy_content(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *memory.mutable_content()));
+  auto copy = memory.huge_page_shift() != 0 ? copy_huge_content : copy_content;
+  TRY(copy(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *memory.mutable_content()));
   object->mutable_detail()->PackFrom(memory);
   return {};
 }
 
 Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
-  TRY_ASSIGN(pb::SharedMemory memory, unpack<pb::SharedMemory>(object.detail(), "shared memory"));
+  TRY_ASSIGN(pb::SharedMemory memory, unpack_object(object));
   OpId fd = 0;
   if (is_memfd(file)) {
     std::uint32_t flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -70,9 +159,13 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
     fd = plan.op(Op::Code::OpenMapping, kSelf, {Operand::result(map), size});
     plan.call(kSelf, SYS_munmap, {Operand::result(map), size});
   }
-  plan.fill(Operand::result(fd), memory.content());
+  if (memory.huge_page_shift() != 0)
+    fill_huge(plan, Operand::result(fd), memory.content());
+  else
+    plan.fill(Operand::result(fd), memory.content());
   plan.call(kSelf, SYS_fchown, {Operand::result(fd), memory.uid(), memory.gid()});
   plan.call(kSelf, SYS_fchmod, {Operand::result(fd), memory.mode() & 07777});
+  plan_mtime(plan, Operand::result(fd), memory.mtime_ns());
   plan.set_object(object.id(), Operand::result(fd));
   return {};
 }
@@ -80,9 +173,21 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
   if (object == nullptr) return fail(Error::bad_image("shared memory without its object"));
   TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
-  OpId fd = plan.reopen(
-      made, (file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC, "file");
-  if (file.position() != 0)
+  pb::SharedMemoryFile detail;
+  if (file.has_detail()) {
+    TRY_ASSIGN(detail, unpack<pb::SharedMemoryFile>(file.detail(), "shared memory"));
+  }
+  std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
+  OpId fd = 0;
+  if (detail.original()) {
+    fd = plan.call(kSelf, SYS_fcntl, {made, F_DUPFD_CLOEXEC, 0}, "file");
+    if (flags != (O_RDWR | kLargeFile))
+      plan.call(kSelf, SYS_fcntl, {Operand::result(fd), F_SETFL, flags}, "flags of file");
+  } else {
+    fd = plan.reopen(made, flags | O_CLOEXEC, "file");
+  }
+  // Filling the original moved its position.
+  if (file.position() != 0 || detail.original())
     plan.call(kSelf, SYS_lseek, {Operand::result(fd), file.position(), SEEK_SET}, "position of file");
   plan.set_file(file.id(), Operand::result(fd));
   return {};
@@ -90,7 +195,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 
 // Seals would keep the bytes from being written and mappings from being made: they come when both are done.
 Result<void> finish(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
-  TRY_ASSIGN(pb::SharedMemory memory, unpack<pb::SharedMemory>(object.detail(), "shared memory"));
+  TRY_ASSIGN(pb::SharedMemory memory, unpack_object(object));
   const Operand* fd = plan.object(object.id());
   if (!is_memfd(file) || fd == nullptr) return {};
   // A memfd that was made without MFD_ALLOW_SEALING has F_SEAL_SEAL.
@@ -106,8 +211,10 @@ Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
 
 extern const Kind kShmem = {
     .name = "shmem",
-    .kept = "memfds and shared anonymous memory: bytes, holes, size, seals, name, mode, owner",
-    .not_kept = "inode number, memory policy",
+    .kept =
+        "memfds and shared anonymous memory, also on huge pages: bytes, holes, size, seals, name, mode, "
+        "owner, mtime",
+    .not_kept = "inode number, extended attributes, memory policy",
     .describe = describe,
     .enrich = enrich,
     .make = make,
