@@ -167,10 +167,6 @@ struct fs_struct {
 
 #pragma clang attribute pop
 
-/* One of the kernel's nameless inodes: the file's name (file_record.name) says whose. */
-#define is_anon_inode(inode, name, wanted) \
-	((inode)->magic == ANON_INODE_FS_MAGIC && !__builtin_memcmp((name), (wanted), sizeof(wanted)))
-
 /* `inode` of these two is reached by walking from the iterator's objects. */
 static __always_inline __u64 inode_number(const struct inode *inode)
 {

@@ -14,6 +14,7 @@
 
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
+#include "bpf/kinds/eventfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/tty.h"
@@ -151,6 +152,7 @@ struct file_record {
 	union {
 		__u64 words[16];
 		struct chardev_record chardev;
+		struct eventfd_record eventfd;
 		struct pipe_record pipe;
 		struct shmem_record shmem;
 		struct tty_record tty;

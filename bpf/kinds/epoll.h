@@ -20,7 +20,7 @@ struct epoll_item_record {
 BPFCKPT_SIZE(struct epoll_item_record, 48);
 
 #ifdef __bpf__
-#include "bpf/kernel_fs.h"
+#include "bpf/anon_inode.h"
 
 static __always_inline bool is_epoll(const struct inode_part *inode, const char *name)
 {

@@ -5,6 +5,7 @@
 
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
+#include "bpf/kinds/eventfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
@@ -37,6 +38,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		record->kind = FILE_KIND_EPOLL;
 		record->walk = WALK_EPOLL;
 		record->list = record->private_data;
+	} else if (is_eventfd(inode, record->name)) {
+		record->kind = FILE_KIND_EVENTFD;
+		fill_eventfd(file, &record->detail.eventfd);
 	}
 }
 

@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd;
 
 namespace {
 
@@ -24,6 +24,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_SHMEM, &kShmem},
     {FILE_KIND_TTY, &kTty},
     {FILE_KIND_EPOLL, &kEpoll},
+    {FILE_KIND_EVENTFD, &kEventfd},
 };
 
 constexpr auto kKinds = [] {

@@ -255,6 +255,8 @@ class Taker {
           continue;
         }
         std::string value = line.substr(colon + 1);
+        // A number that the kernel gives to each new one.
+        if (line.starts_with("eventfd-id:")) value = renumber_("eventfd" + value);
         if (is_nameless(link) && line.starts_with("flags:")) value = without_opening_flags(value);
         fact(fmt::format("{}/{}", key, line.substr(0, colon)), value);
       }
