@@ -12,6 +12,7 @@
 
 #include <linux/types.h>
 
+#include "bpf/kinds/bpf_map.h"
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
@@ -151,6 +152,7 @@ struct file_record {
 	char name[32];		/* of the dentry: "[eventfd]", cut */
 	union {
 		__u64 words[16];
+		struct bpf_map_record bpf_map;
 		struct chardev_record chardev;
 		struct eventfd_record eventfd;
 		struct pipe_record pipe;

@@ -3,10 +3,12 @@
 #ifndef BPFCKPT_KINDS_REGISTRY_H
 #define BPFCKPT_KINDS_REGISTRY_H
 
+#include "bpf/kinds/bpf_map.h"
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
 #include "bpf/kinds/pipe.h"
+#include "bpf/kinds/refused.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/tty.h"
@@ -41,6 +43,11 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_eventfd(inode, record->name)) {
 		record->kind = FILE_KIND_EVENTFD;
 		fill_eventfd(file, &record->detail.eventfd);
+	} else if (is_bpf_map(inode, record->name)) {
+		record->kind = FILE_KIND_BPF_MAP;
+		fill_bpf_map(file, &record->detail.bpf_map);
+	} else {
+		record->kind = refused_kind(record);
 	}
 }
 

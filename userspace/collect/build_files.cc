@@ -106,7 +106,9 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   }
   pb::FileObject* object = nullptr;
   if (kind.has_object != nullptr && kind.has_object(record)) {
-    const auto [id, fresh] = object_ids_.intern(record.inode.pointer);
+    // Anonymous inodes are shared by everybody (fs/anon_inodes.c): what they are is behind private_data.
+    const bool anonymous = record.inode.magic == ANON_INODE_FS_MAGIC;
+    const auto [id, fresh] = object_ids_.intern(anonymous ? record.private_data : record.inode.pointer);
     file.set_object_id(id);
     if (fresh) {
       object = model_.files.add_objects();

@@ -182,7 +182,7 @@ class Finder {
     if (const pb::File* file = index_.file(vma.file_id())) {
       const kinds::Kind* kind = kinds::find(file->kind());
       bool private_device = file->kind() == "chardev" && vma.kind() == pb::FILE_PRIVATE;  // /dev/zero
-      if (file->kind() != "regular" && file->kind() != "shmem" && !private_device)
+      if ((kind == nullptr || !kind->mappable) && !private_device)
         return unsupported("mapped-device", fmt::format("a mapping of a file of kind {}", file->kind()));
       if (kind != nullptr && kind->diagnose != nullptr)
         return kind->diagnose(*file, index_.object(file->object_id()), policy_);

@@ -107,6 +107,8 @@ struct Kind {
   // Adds to the plan what ties the description to other files, when every process has its descriptors.
   // Null: nothing.
   Result<void> (*connect)(PlanBuilder& plan, const pb::File& file, const Installed& installed) = nullptr;
+  // Can a mapping of it be made again?
+  bool mappable = false;
 };
 
 // The row of that stem, or null.

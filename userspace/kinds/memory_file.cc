@@ -2,6 +2,7 @@
 #include "kinds/memory_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/syscall.h>
 
 #include "kinds/names.h"
@@ -22,7 +23,10 @@ Result<void> plan_opening(PlanBuilder& plan, std::uint32_t file_id, bool write) 
   if (object != nullptr) {
     TRY_ASSIGN(Operand made, plan_object(plan, *file, *object), "{}", describe_name(*file));
     plan.keep_object(object->id());
-    op = plan.reopen(made, access, "file");
+    // What has an anonymous inode cannot be opened again; its object's descriptor may do all.
+    op = file->inode().fs_magic() == ANON_INODE_FS_MAGIC
+             ? plan.call(kSelf, SYS_fcntl, {made, F_DUPFD_CLOEXEC, 0}, "file")
+             : plan.reopen(made, access, "file");
   } else {
     op = plan.call(kSelf, SYS_openat,
                    {AT_FDCWD, Operand::data(plan.text(file->path().path())), access | O_CLOEXEC}, "file");

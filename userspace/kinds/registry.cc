@@ -7,7 +7,8 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
+    kLandlock, kPerfEvent, kSeccompNotify;
 
 namespace {
 
@@ -25,6 +26,11 @@ constexpr Row kRows[] = {
     {FILE_KIND_TTY, &kTty},
     {FILE_KIND_EPOLL, &kEpoll},
     {FILE_KIND_EVENTFD, &kEventfd},
+    {FILE_KIND_BPF_MAP, &kBpfMap},
+    {FILE_KIND_BPF_OTHER, &kBpfOther},
+    {FILE_KIND_LANDLOCK, &kLandlock},
+    {FILE_KIND_PERF_EVENT, &kPerfEvent},
+    {FILE_KIND_SECCOMP_NOTIFY, &kSeccompNotify},
 };
 
 constexpr auto kKinds = [] {

@@ -183,6 +183,7 @@ extern const Kind kRegular = {
     .plan = plan,
     .diagnose = diagnose,
     .has_object = has_object,
+    .mappable = true,
 };
 
 }  // namespace bpfckpt::kinds

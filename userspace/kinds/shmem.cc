@@ -222,6 +222,7 @@ extern const Kind kShmem = {
     .diagnose = diagnose,
     .finish = finish,
     .has_object = has_object,
+    .mappable = true,
 };
 
 }  // namespace bpfckpt::kinds
