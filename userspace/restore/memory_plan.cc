@@ -405,13 +405,12 @@ Result<void> plan_mapped_files(Planning& planning) {
   return {};
 }
 
-Result<void> plan_memory(Planning& planning, const pb::Process& process, const pb::Process* forked_from) {
+Result<void> plan_memory(Planning& planning, const pb::Process& process) {
   const ModelIndex& index = planning.plan.index();
   const pb::AddressSpace* mm = index.address_space(process.mm_id());
   if (mm == nullptr) return {};
-  const pb::AddressSpace* parent_mm =
-      forked_from == nullptr ? nullptr : index.address_space(forked_from->mm_id());
-  TRY(MemoryPlanner(planning, process, *mm, parent_mm).run(), "pid {}", process.pid());
+  const pb::AddressSpace* born_with = index.address_space(planning.born_with[process.pid()]);
+  TRY(MemoryPlanner(planning, process, *mm, born_with).run(), "pid {}", process.pid());
   return {};
 }
 
@@ -436,14 +435,14 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   for (const pb::Vma& vma : mm->vmas()) {
     if (vma.kind() == pb::SPECIAL) continue;
     std::uint64_t len = vma.end() - vma.start();
-    // A late child's mapping has its parent's protection; saying it again costs nothing where it is right.
+    // An inherited mapping has the parent's protection; saying it again costs nothing where it is right.
     int prot = protection(vma);
     std::uint32_t key = vm::key(vma.flags());
     bool execute_only = takes_execute_only_key(*mm, vma);
     if (key != 0 && !execute_only)
       plan.call(pid, SYS_pkey_mprotect, {vma.start(), len, prot, key});
     else if ((writable_first(*mm, vma) && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
-             execute_only || planning.late.contains(process.pid()))
+             execute_only || planning.born_with[process.pid()] != 0)
       plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
     for (const Advice& advice : kAdvices)
       if (vma.flags() & advice.flag) plan.call(pid, SYS_madvise, {vma.start(), len, advice.advice});

@@ -93,15 +93,17 @@ void plan_root(Planning& planning) {
 
 Result<void> plan_memory_by_generations(Planning& planning) {
   std::vector<const pb::Process*> waiting = memory_owners(planning.model());
-  std::set<std::uint32_t> filled;
+  const ModelIndex& index = planning.plan.index();
+  const auto is_filled = [&](const pb::Process& p) { return planning.filled.contains(p.mm_id()); };
   while (!waiting.empty()) {
     std::vector<const pb::Process*> now, later;
     for (const pb::Process* process : waiting) {
-      bool ready = !planning.late.contains(process->pid()) || filled.contains(process->parent_pid());
+      bool ready =
+          !planning.late.contains(process->pid()) || is_filled(*index.process(process->parent_pid()));
       // A process below one that does not exist yet has to wait as well.
       for (const pb::Process* up = process; ready && up->parent_pid() != 0;) {
-        up = planning.plan.index().process(up->parent_pid());
-        if (planning.late.contains(up->pid()) && !filled.contains(up->pid())) ready = false;
+        up = index.process(up->parent_pid());
+        if (planning.late.contains(up->pid()) && !is_filled(*up)) ready = false;
       }
       (ready ? now : later).push_back(process);
     }
@@ -110,13 +112,8 @@ Result<void> plan_memory_by_generations(Planning& planning) {
     for (const pb::Process* process : now)
       if (planning.late.contains(process->pid())) TRY(plan_late_child(planning, *process));
     planning.plan.phase("memory");
-    for (const pb::Process* process : now) {
-      const pb::Process* from = planning.late.contains(process->pid())
-                                    ? planning.plan.index().process(process->parent_pid())
-                                    : nullptr;
-      TRY(plan_memory(planning, *process, from));
-      filled.insert(process->pid());
-    }
+    for (const pb::Process* process : now) TRY(plan_memory(planning, *process));
+    for (const pb::Process* process : now) planning.filled.insert(process->mm_id());
     waiting = std::move(later);
   }
   return {};
@@ -152,7 +149,7 @@ void assign_slots(Planning& planning) {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));

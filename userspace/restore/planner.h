@@ -39,6 +39,10 @@ struct Planning {
     bool session = false;
   };
   std::vector<Helper> helpers;
+  // Address spaces (ids) whose mappings and pages are in place at this point of the plan; and whose each
+  // process came out of its fork with, its own being empty until then: 0 for nothing.
+  std::set<std::uint32_t> filled;
+  std::map<std::uint32_t, std::uint32_t> born_with;
   std::set<std::uint32_t> fs_contexts_made;
   // Working directories that have no name any more: bpfckpt's descriptors, by device and inode.
   std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories;
@@ -66,7 +70,8 @@ void plan_threads(Planning& planning, const pb::Process& process);
 // memory_plan.cc
 LateChildren find_late_children(const Model& model, const ModelIndex& index);
 Result<void> plan_mapped_files(Planning& planning);
-Result<void> plan_memory(Planning& planning, const pb::Process& process, const pb::Process* forked_from);
+// Precondition: the process was forked, and so is in `born_with`, unless it is the root.
+Result<void> plan_memory(Planning& planning, const pb::Process& process);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
 // Seals: nothing can be changed afterwards.

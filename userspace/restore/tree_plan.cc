@@ -77,6 +77,7 @@ class TreePlanner {
     }
     plan_.op(Op::Code::Fork, proxy, {kid.pid(), CLONE_PARENT}, "child of the proxy's parent");
     made_.insert(kid.pid());
+    note_birth(kid.pid(), proxy);
     return grow(kid, *need);
   }
 
@@ -90,7 +91,15 @@ class TreePlanner {
     if (kid.sighand_id() != 0 && kid.sighand_id() == parent.sighand_id()) flags |= CLONE_SIGHAND;
     plan_.op(Op::Code::Fork, parent.pid(), {kid.pid(), flags});
     made_.insert(kid.pid());
+    note_birth(kid.pid(), parent.pid());
     return grow(kid, birth);
+  }
+
+  // A fork copies what its maker has: its own memory, or still what that one was born with.
+  void note_birth(Pid kid, Pid maker) {
+    auto it = all_.find(maker);
+    const Pid mm = it == all_.end() ? 0 : it->second->mm_id();
+    planning_.born_with[kid] = planning_.filled.contains(mm) ? mm : planning_.born_with[maker];
   }
 
   // The session that the process must be born in; nullopt: any will do, it makes its own before it has
@@ -123,6 +132,7 @@ class TreePlanner {
                       session, helper.parent, parent.pid())));
     }
     plan_.op(Op::Code::Fork, parent.pid(), {session, SIGCHLD}, "stands in for a session leader that is gone");
+    note_birth(session, parent.pid());
     plan_.call(session, SYS_setsid, {});
     planning_.helpers.push_back({session, parent.pid(), true});
     return session;
