@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes, threads, and what they share.
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -18,6 +19,8 @@ constexpr std::uint32_t kSignalStopStopped = 1;      // include/linux/sched/sign
 constexpr std::uint32_t kSignalGroupExit = 4;        // SIGNAL_GROUP_EXIT
 constexpr std::uint64_t kJobctlStopSignal = 0xffff;  // include/linux/sched/jobctl.h: JOBCTL_STOP_SIGMASK
 constexpr std::uint64_t kSaImmutable = 0x00800000;  // include/linux/signal_types.h: a fatal signal was forced
+constexpr std::uint32_t kPfMceProcess = 0x80;       // include/linux/sched.h: PF_MCE_PROCESS
+constexpr std::uint32_t kPfMceEarly = 0x08000000;   // PF_MCE_EARLY
 constexpr int kNice0 = 120;                         // static_prio of nice 0
 
 // linux/prctl.h, PR_SPEC_*, of a pair of PFA_* bits (include/linux/sched.h).
@@ -91,6 +94,9 @@ pb::Thread Builder::to_thread(const task_record& task) {
     thread.add_obstacles("its seccomp filter asks a listener, which is not supported");
   thread.set_store_bypass(speculation(task.atomic_flags, 3, 4, 7));
   thread.set_indirect_branch(speculation(task.atomic_flags, 5, 6, 0));
+  if ((task.task_flags & kPfMceProcess) != 0)
+    thread.set_machine_check((task.task_flags & kPfMceEarly) != 0 ? PR_MCE_KILL_EARLY + 1
+                                                                  : PR_MCE_KILL_LATE + 1);
   thread.set_exited(exited(task));
   thread.set_io_priority(task.io_priority);
   if (task.tracer != static_cast<std::uint32_t>(::getpid())) thread.set_tracer_pid(task.tracer);

@@ -3,6 +3,7 @@
 
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -89,6 +90,12 @@ void plan_root(Planning& planning) {
   Operand standard = Operand::data(plan.zeroes(32));
   for (int signal = 1; signal <= 64; signal++)
     if (signal != SIGKILL && signal != SIGSTOP) plan.call(root, SYS_rt_sigaction, {signal, standard, 0, 8});
+  // So is what follows inherited, and set again only where the process had it. Not every kernel has all of
+  // it.
+  plan.try_call(root, SYS_prctl, {PR_MCE_KILL, PR_MCE_KILL_CLEAR, 0, 0, 0}, "machine-check policy");
+  plan.try_call(root, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0}, "huge pages");
+  plan.try_call(root, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 0, 0, 0, 0}, "merging of pages");
+  plan.try_call(root, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, 0}, "io priority");
 }
 
 Result<void> plan_memory_by_generations(Planning& planning) {

@@ -190,8 +190,6 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
   // SCHED_BATCH only (kernel/sched/syscalls.c:__setscheduler_params()).
   if (s.policy() != SCHED_OTHER && s.policy() != SCHED_BATCH)
     plan.call(tid, SYS_setpriority, {PRIO_PROCESS, 0, s.nice()}, "nice");
-  // Real-time policies have no use for it and keep it all the same; sched_setattr(2) then ignores it.
-  plan.call(tid, SYS_setpriority, {0 /*PRIO_PROCESS*/, 0, s.nice()}, "nice");
   plan.call(tid, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "scheduling");
   if (!s.affinity().empty())
     plan.call(tid, SYS_sched_setaffinity,
@@ -270,6 +268,9 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
     plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
 
   plan_speculation(plan, tid, thread);
+  if (thread.machine_check() != 0)
+    plan.try_call(tid, SYS_prctl, {PR_MCE_KILL, PR_MCE_KILL_SET, thread.machine_check() - 1, 0, 0},
+                  "machine-check policy");
 
   plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
   if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
