@@ -21,8 +21,9 @@ enum {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* x86: with CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS. Both are 16 bits wide there. */
+/* x86: the keys with CONFIG_X86_INTEL_MEMORY_PROTECTION_KEYS, both 16 bits wide; ldt with CONFIG_MODIFY_LDT_SYSCALL. */
 typedef struct {
+	void *ldt;
 	unsigned short pkey_allocation_map;
 	short execute_only_pkey;
 } mm_context_t;

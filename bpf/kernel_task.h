@@ -223,6 +223,17 @@ struct sem_undo_list {
 	struct list_head list_proc;
 };
 
+/* x86: no io_bitmap and iopl_emul without CONFIG_X86_IOPL_IOPERM. */
+struct desc_struct {
+	__u16 limit0, base0;
+};
+
+struct thread_struct {
+	struct desc_struct tls_array[3];
+	void *io_bitmap;
+	unsigned long iopl_emul;
+};
+
 struct sysv_sem {
 	struct sem_undo_list *undo_list;
 };
@@ -315,6 +326,7 @@ struct task_struct {
 	struct rseq *rseq;
 	__u32 rseq_len, rseq_sig;	/* rseq_len since 6.3 ("rseq: Introduce extensible rseq ABI") */
 	__u64 timer_slack_ns, default_timer_slack_ns;
+	struct thread_struct thread;
 };
 
 struct futex_sched_data {
@@ -341,7 +353,7 @@ struct task_struct___v7 {
 
 /* General registers at the entry to the kernel: x86-64's struct pt_regs. */
 struct pt_regs {
-	unsigned long ax, orig_ax;
+	unsigned long ax, orig_ax, cs;
 };
 
 #pragma clang attribute pop

@@ -228,6 +228,9 @@ enum task_record_flags {
 	TASK_USER_DISPATCH = 32,	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) */
 	TASK_LEADER = 64,
 	TASK_SEMUNDO = 128,	/* System V semaphore undo list */
+	TASK_SEGMENTS = 512,	/* x86: set_thread_area(2), which gs or es may lead to */
+	TASK_IO_PORTS = 1024,	/* x86: ioperm(2), iopl(2) */
+	TASK_COMPAT = 2048,	/* x86: was in 32-bit mode when it entered the kernel */
 	TASK_SECCOMP_NOTIFY = 256,	/* a seccomp filter has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) */
 };
 
@@ -384,6 +387,7 @@ enum mm_record_flags {
 	MM_MERGE_ANY = 8,
 	MM_THP_EXCEPT_ADVISED = 16,
 	MM_AIO = 32,		/* an io_setup() context is there */
+	MM_LDT = 64,		/* x86: modify_ldt(2) */
 };
 
 struct mm_record {

@@ -127,6 +127,25 @@ static __always_inline void fill_seccomp(const struct task_struct *task, struct 
 		record->flags |= TASK_SECCOMP_NOTIFY;
 }
 
+/* x86: include/asm/segment.h, __USER32_CS. */
+#define USER_CS_32 0x23
+
+static __always_inline void fill_segments(const struct task_struct *task, const struct pt_regs *regs,
+					  struct task_record *record)
+{
+	if (bpf_core_field_exists(regs->cs) && BPF_CORE_READ(regs, cs) == USER_CS_32)
+		record->flags |= TASK_COMPAT;
+	if (bpf_core_field_exists(task->thread.tls_array)) {
+		const void *tls = member_address(task, struct task_struct, thread.tls_array);
+		/* 8 bytes each */
+		if (read_at(__u64, tls) || read_at(__u64, tls + 8) || read_at(__u64, tls + 16))
+			record->flags |= TASK_SEGMENTS;
+	}
+	if ((bpf_core_field_exists(task->thread.io_bitmap) && BPF_CORE_READ(task, thread.io_bitmap)) ||
+	    (bpf_core_field_exists(task->thread.iopl_emul) && BPF_CORE_READ(task, thread.iopl_emul)))
+		record->flags |= TASK_IO_PORTS;
+}
+
 static __always_inline void fill_flags(const struct task_struct *task, struct task_record *record)
 {
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, sched_reset_on_fork))
@@ -215,6 +234,7 @@ static __always_inline void fill_task(struct task_struct *task, __u32 level, str
 		record->flags |= TASK_LEADER;
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), task->comm);
 	fill_flags(task, record);
+	fill_segments(task, regs, record);
 	fill_seccomp(task, record);
 	fill_robust_and_rseq(task, record);
 	fill_restart(task, &record->restart);
@@ -390,6 +410,8 @@ static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_st
 		record->flags |= MM_MERGE_ANY;
 	if (bpf_core_field_exists(mm->ioctx_table) && has_aio(BPF_CORE_READ(mm, ioctx_table)))
 		record->flags |= MM_AIO;
+	if (bpf_core_field_exists(mm->context.ldt) && BPF_CORE_READ(mm, context.ldt))
+		record->flags |= MM_LDT;
 	/* since 7.x the task's exec_state has what the mm had */
 	if (bpf_core_field_exists(v7->exec_state)) {
 		record->dumpable = BPF_CORE_READ(v7, exec_state, dumpable);

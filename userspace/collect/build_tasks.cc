@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes, threads, and what they share.
+#include <fmt/format.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -174,14 +176,53 @@ void Builder::fill_timers(const Group& group, pb::Process& process) const {
   }
 }
 
-void Builder::fill_obstacles(const Group& group, pb::Process& process) const {
+// Those of any thread that are not bpfckpt's own, where it would put the process back.
+std::string Builder::foreign_namespaces(const Group& group) {
+  struct Kind {
+    const char* name;
+    std::uint32_t ns_part::* inode;
+  };
+  constexpr Kind kKinds[] = {
+      {"mnt", &ns_part::mount},
+      {"uts", &ns_part::uts},
+      {"ipc", &ns_part::ipc},
+      {"net", &ns_part::net},
+      {"pid", &ns_part::pid},
+      {"pid_for_children", &ns_part::pid_for_children},
+      {"user", &ns_part::user},
+      {"time", &ns_part::time},
+      {"time_for_children", &ns_part::time_for_children},
+      {"cgroup", &ns_part::cgroup},
+  };
+  std::string names;
+  for (const Kind& kind : kKinds) {
+    auto [own, fresh] = own_namespaces_.try_emplace(kind.name, 0);
+    struct stat st;
+    if (fresh && ::stat(fmt::format("/proc/self/ns/{}", kind.name).c_str(), &st) == 0)
+      own->second = static_cast<std::uint32_t>(st.st_ino);
+    const bool foreign = std::ranges::any_of(group.threads, [&](const task_record* task) {
+      return task->ns.mount != 0 && task->ns.*kind.inode != own->second;  // 0: it has exited
+    });
+    // Without its CONFIG_*_NS a kernel has no such link.
+    if (foreign && own->second != 0) names += (names.empty() ? "" : ", ") + std::string(kind.name);
+  }
+  return names;
+}
+
+void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   std::uint32_t flags = 0;
   bool groups = false;
   for (const task_record* task : group.threads) {
     flags |= task->flags;
     groups |= too_many_groups_.contains(task->cred);
   }
+  if (const std::string names = foreign_namespaces(group); !names.empty())
+    process.add_obstacles(std::string(kForeignNamespaces) + names);
   if (groups) process.add_obstacles("more-groups-than-can-be-read");
+  if ((flags & TASK_COMPAT) != 0) process.add_obstacles("32-bit-mode");
+  if ((flags & TASK_SEGMENTS) != 0) process.add_obstacles("thread-local-segments");
+  if ((flags & TASK_IO_PORTS) != 0) process.add_obstacles("io-ports");
+  if (group.mm != nullptr && (group.mm->flags & MM_LDT) != 0) process.add_obstacles("local-descriptor-table");
   if ((flags & TASK_IO_URING) != 0) process.add_obstacles("io_uring");
   if ((flags & TASK_MEMPOLICY) != 0) process.add_obstacles("mempolicy");
   if ((flags & TASK_SEMUNDO) != 0) process.add_obstacles("sysv-sem-undo");

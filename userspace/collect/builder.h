@@ -44,7 +44,8 @@ class Builder {
   void fill_state(const Group& group, pb::Process& process) const;
   void fill_sigactions(const Group& group, pb::Process& process) const;
   void fill_timers(const Group& group, pb::Process& process) const;
-  void fill_obstacles(const Group& group, pb::Process& process) const;
+  void fill_obstacles(const Group& group, pb::Process& process);
+  std::string foreign_namespaces(const Group& group);
   pb::Thread to_thread(const task_record& record);
   std::uint32_t namespaces_id(const ns_part& ns);
   void add_credentials(const cred_record& record);
@@ -70,6 +71,7 @@ class Builder {
   std::map<std::uint32_t, Group> groups_;
   IdTable mm_ids_, table_ids_, fs_ids_, sighand_ids_, credentials_ids_, file_ids_, object_ids_;
   std::map<std::string, std::uint32_t> namespace_ids_;
+  std::map<std::string, std::uint32_t> own_namespaces_;  // inode numbers by name; 0: there is none
   std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
   std::unordered_set<std::uint64_t> userfault_spaces_;  // mm_struct
   std::unordered_set<std::uint64_t> too_many_groups_;   // cred

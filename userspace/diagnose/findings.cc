@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "kinds/names.h"
+#include "model/details.h"
 #include "model/vm_flags.h"
 
 namespace bpfckpt::diagnose {
@@ -69,10 +70,15 @@ class Finder {
       add_process({Verdict::NeedsOption, "session-outside",
                    fmt::format("its session leader {} is outside of the tree", process.sid()),
                    "--shell-job"});
-    if (process.namespaces_id() != root.namespaces_id() && process.state() != pb::ZOMBIE)
-      add_process(unsupported("namespaces", "it lives in other namespaces than the root of the tree"));
-    for (const std::string& obstacle : process.obstacles())
-      add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
+    for (const std::string& obstacle : process.obstacles()) {
+      if (obstacle.starts_with(kForeignNamespaces))
+        add_process(
+            unsupported("namespaces", fmt::format("it lives in namespaces of its own ({}), which is not "
+                                                  "supported yet",
+                                                  obstacle.substr(kForeignNamespaces.size()))));
+      else
+        add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
+    }
     if (process.state() == pb::ZOMBIE) return;
     look_at_sharing(process, process.mm_id(), &pb::Process::mm_id, "memory");
     look_at_sharing(process, process.fd_table_id(), &pb::Process::fd_table_id, "descriptors");
