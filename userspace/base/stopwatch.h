@@ -13,6 +13,12 @@ class Stopwatch {
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_).count());
   }
   void restart() { start_ = Clock::now(); }
+  // Time since the start or the last lap.
+  std::uint64_t lap_us() {
+    const std::uint64_t lap = us();
+    restart();
+    return lap;
+  }
 
  private:
   using Clock = std::chrono::steady_clock;

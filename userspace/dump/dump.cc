@@ -108,20 +108,24 @@ Result<pb::Stats> dump(const Options& options) {
   stats.set_freezing_us(frozen.us());
   Stopwatch stage;
   TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
+  stats.set_collect_us(stage.lap_us());
   TRY_ASSIGN(Model model, to_model(records, options.root));
-  stats.set_collect_us(stage.us());
   TRY(refuse(model, options.policy));  // it went on since the first look
+  stats.set_model_us(stage.lap_us());
   TRY(tree.read_threads(model));
+  stats.set_threads_us(stage.lap_us());
   TRY(tree.inject(model));
   TRY(ask_processes(tree, model));
-  stage.restart();
+  stats.set_parasites_us(stage.lap_us());
   TRY(take_pages(tree, model, pages, stats));
-  stats.set_pages_us(stage.us());
+  stats.set_pages_us(stage.lap_us());
   {
     Borrower borrower(model, writer);
     TRY(enrich(model, borrower, options.policy.external));
   }
+  stats.set_enrich_us(stage.lap_us());
   TRY(tree.cure());
+  stats.set_cure_us(stage.lap_us());
   if (options.after == After::LeaveRunning) tree.release();
   stats.set_frozen_us(frozen.us());
 

@@ -31,7 +31,8 @@ void plan_capset(PlanBuilder& plan, Actor tid, std::uint64_t effective, std::uin
 void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
   if (c == nullptr) return;
   constexpr std::uint64_t kSetpcap = std::uint64_t{1} << CAP_SETPCAP;
-  for (int cap = 0; cap <= plan.environment().last_capability(); cap++)
+  const int last = plan.environment().last_capability();
+  for (int cap = 0; cap <= last; cap++)
     if (!(c->cap_bounding() >> cap & 1)) plan.call(tid, SYS_prctl, {PR_CAPBSET_DROP, cap, 0, 0, 0});
 
   std::vector<std::uint32_t> groups(c->groups().begin(), c->groups().end());
@@ -46,7 +47,7 @@ void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
 
   // CAP_SETPCAP is needed for the securebits; it goes with the last capset().
   plan_capset(plan, tid, c->cap_permitted() | kSetpcap, c->cap_permitted() | kSetpcap, c->cap_inheritable());
-  for (int cap = 0; cap <= plan.environment().last_capability(); cap++)
+  for (int cap = 0; cap <= last; cap++)
     if (c->cap_ambient() >> cap & 1)
       plan.call(tid, SYS_prctl, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0});
   plan.call(tid, SYS_prctl, {PR_SET_SECUREBITS, c->securebits(), 0, 0, 0}, "securebits");

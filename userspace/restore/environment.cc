@@ -48,9 +48,12 @@ std::uint32_t HostEnvironment::coredump_filter() const {
 }
 
 int HostEnvironment::last_capability() const {
-  int last = 0;
-  while (last < 63 && ::prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
-  return last;
+  if (last_capability_ < 0) {
+    int last = 0;
+    while (last < 63 && ::prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0) last++;
+    last_capability_ = last;
+  }
+  return last_capability_;
 }
 
 }  // namespace bpfckpt::restore

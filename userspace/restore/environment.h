@@ -23,6 +23,7 @@ class HostEnvironment : public Environment {
 
  private:
   std::vector<SpecialMapping> special_;
+  mutable int last_capability_ = -1;  // asked for each thread: found out once
 };
 
 }  // namespace bpfckpt::restore
