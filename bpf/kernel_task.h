@@ -24,6 +24,7 @@ struct timerqueue_node {
 /* node is a timerqueue_linked_node in 7.x: the way to `expires` is the same. */
 struct hrtimer_clock_base {
 	int clockid;
+	struct hrtimer *running;	/* whose function is being called */
 };
 
 struct hrtimer {
@@ -39,6 +40,7 @@ struct hrtimer___v7 {
 
 struct alarm {
 	struct timerqueue_node node;
+	struct hrtimer timer;
 	int state;		/* ALARMTIMER_STATE_ENQUEUED 1 */
 };
 

@@ -18,6 +18,7 @@
 #include "bpf/kinds/eventfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
+#include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/parts.h"
 
@@ -158,6 +159,7 @@ struct file_record {
 		struct pipe_record pipe;
 		struct shmem_record shmem;
 		struct tty_record tty;
+		struct timerfd_record timerfd;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 408);

@@ -11,6 +11,7 @@
 #include "bpf/kinds/refused.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
+#include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/records.h"
 
@@ -48,6 +49,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		fill_bpf_map(file, &record->detail.bpf_map);
 	} else {
 		record->kind = refused_kind(record);
+	} else if (is_timerfd(inode, record->name)) {
+		record->kind = FILE_KIND_TIMERFD;
+		fill_timerfd(file, &record->detail.timerfd);
 	}
 }
 

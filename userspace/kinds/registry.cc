@@ -7,8 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
-    kLandlock, kPerfEvent, kSeccompNotify;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd;
 
 namespace {
 
@@ -31,6 +30,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_LANDLOCK, &kLandlock},
     {FILE_KIND_PERF_EVENT, &kPerfEvent},
     {FILE_KIND_SECCOMP_NOTIFY, &kSeccompNotify},
+    {FILE_KIND_TIMERFD, &kTimerfd},
 };
 
 constexpr auto kKinds = [] {

@@ -2,6 +2,7 @@
 // Builds a plan: what planners and kinds call.
 #pragma once
 
+#include <ctime>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -37,6 +38,8 @@ class Environment {
   virtual std::uint32_t coredump_filter() const = 0;
   // Highest capability number that this kernel knows.
   virtual int last_capability() const = 0;
+  // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
+  virtual std::int64_t clock_ns(clockid_t clock) const = 0;
 };
 
 class PlanBuilder {

@@ -56,4 +56,10 @@ int HostEnvironment::last_capability() const {
   return last_capability_;
 }
 
+std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace bpfckpt::restore

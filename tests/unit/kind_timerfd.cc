@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an image may say of a timerfd, and what it may not.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/timerfd.h>
+
+#include <functional>
+
+#include "harness/kind_plan.h"
+#include "images/kinds/eventfd.pb.h"
+#include "images/kinds/timerfd.pb.h"
+
+using namespace bpfckpt;
+using kind_plan::file_with;
+using kind_plan::text_of;
+
+namespace {
+
+pb::Timerfd make(int clock, std::uint32_t settime_flags = 0) {
+  pb::Timerfd timerfd;
+  timerfd.set_clock(clock);
+  timerfd.set_settime_flags(settime_flags);
+  return timerfd;
+}
+
+}  // namespace
+
+TEST_CASE("unread expiries are set after the time") {
+  pb::Timerfd timerfd = make(CLOCK_MONOTONIC);
+  timerfd.set_remaining_ns(1);
+  std::string text = text_of(file_with("timerfd", timerfd));
+  CHECK(text.find("timerfd_settime") != std::string::npos);
+  CHECK(text.find("ioctl") == std::string::npos);
+  timerfd.set_ticks(3);
+  text = text_of(file_with("timerfd", timerfd, O_RDWR | O_NONBLOCK));
+  CHECK(text.find("ioctl") > text.find("timerfd_settime"));
+  CHECK(text.find("fcntl") == std::string::npos);
+}
+
+TEST_CASE("numbers at their ends") {
+  for (std::uint64_t interval : {std::uint64_t{1}, std::uint64_t{INT64_MAX}})
+    for (std::uint64_t value : {std::uint64_t{1}, std::uint64_t{INT64_MAX}}) {
+      pb::Timerfd timerfd = make(CLOCK_BOOTTIME_ALARM, TFD_TIMER_ABSTIME);
+      timerfd.set_interval_ns(interval);
+      timerfd.set_remaining_ns(value);
+      timerfd.set_ticks(UINT64_MAX);
+      CHECK(text_of(file_with("timerfd", timerfd)).find("timerfd_settime") != std::string::npos);
+      timerfd.set_clock(CLOCK_REALTIME);
+      timerfd.set_remaining_ns(0);
+      timerfd.set_expires_ns(value);
+      CHECK(text_of(file_with("timerfd", timerfd)).find("timerfd_settime") != std::string::npos);
+    }
+}
+
+TEST_CASE("a damaged timerfd is refused") {
+  const std::function<void(pb::Timerfd&)> kDamages[] = {
+      [](auto& t) { t.set_clock(CLOCK_PROCESS_CPUTIME_ID); },
+      [](auto& t) { t.set_clock(-6); },
+      [](auto& t) { t.set_settime_flags(4); },
+      [](auto& t) { t.set_interval_ns(1ULL << 63); },
+      [](auto& t) { t.set_remaining_ns(UINT64_MAX); },
+      [](auto& t) { t.set_expires_ns(1); },  // CLOCK_MONOTONIC has no appointments
+      [](auto& t) { t.set_cancelled(true); },
+      [](auto& t) { t = make(CLOCK_REALTIME, TFD_TIMER_ABSTIME), t.set_remaining_ns(1); },
+  };
+  for (const auto& damage : kDamages) {
+    CAPTURE(&damage - kDamages);
+    pb::Timerfd timerfd = make(CLOCK_MONOTONIC);
+    damage(timerfd);
+    CHECK(text_of(file_with("timerfd", timerfd)).starts_with("bad image: timerfd: "));
+  }
+  CHECK(text_of(file_with("timerfd", pb::Eventfd())).starts_with("bad image: timerfd: its details"));
+}
