@@ -18,6 +18,7 @@
 #include "bpf/kinds/eventfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
+#include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/parts.h"
@@ -160,6 +161,7 @@ struct file_record {
 		struct shmem_record shmem;
 		struct tty_record tty;
 		struct timerfd_record timerfd;
+		struct signalfd_record signalfd;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 408);

@@ -11,6 +11,7 @@
 #include "bpf/kinds/refused.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
+#include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/records.h"
@@ -52,6 +53,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_timerfd(inode, record->name)) {
 		record->kind = FILE_KIND_TIMERFD;
 		fill_timerfd(file, &record->detail.timerfd);
+	} else if (is_signalfd(inode, record->name)) {
+		record->kind = FILE_KIND_SIGNALFD;
+		fill_signalfd(file, &record->detail.signalfd);
 	}
 }
 

@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd;
 
 namespace {
 
@@ -31,6 +31,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_PERF_EVENT, &kPerfEvent},
     {FILE_KIND_SECCOMP_NOTIFY, &kSeccompNotify},
     {FILE_KIND_TIMERFD, &kTimerfd},
+    {FILE_KIND_SIGNALFD, &kSignalfd},
 };
 
 constexpr auto kKinds = [] {
