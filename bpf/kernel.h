@@ -65,8 +65,13 @@ struct bpf_iter_meta {
 	__u64 seq_num;
 };
 
-/* Namespaces: the inode number is all that is asked. */
+struct proc_ns_operations {
+	const char *name;
+};
+
+/* Namespaces: the inode number is all that is asked, and of a file the type. */
 struct ns_common {
+	const struct proc_ns_operations *ops;
 	unsigned int inum;
 };
 
@@ -121,6 +126,7 @@ struct upid {
 
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[4];	/* by enum pid_type: who goes by it, as thread, process, group, session */
 	struct upid numbers[1];
 };
 

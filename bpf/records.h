@@ -16,6 +16,7 @@
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
+#include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
@@ -162,6 +163,7 @@ struct file_record {
 		struct tty_record tty;
 		struct timerfd_record timerfd;
 		struct signalfd_record signalfd;
+		struct pidfd_record pidfd;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 408);

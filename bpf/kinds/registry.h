@@ -7,6 +7,7 @@
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
+#include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/refused.h"
 #include "bpf/kinds/regular.h"
@@ -56,6 +57,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_signalfd(inode, record->name)) {
 		record->kind = FILE_KIND_SIGNALFD;
 		fill_signalfd(file, &record->detail.signalfd);
+	} else if (is_pidfd(inode, record->name)) {
+		record->kind = FILE_KIND_PIDFD;
+		fill_pidfd(file, inode, level, &record->detail.pidfd);
 	}
 }
 

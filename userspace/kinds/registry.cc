@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd;
 
 namespace {
 
@@ -32,6 +32,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_SECCOMP_NOTIFY, &kSeccompNotify},
     {FILE_KIND_TIMERFD, &kTimerfd},
     {FILE_KIND_SIGNALFD, &kSignalfd},
+    {FILE_KIND_PIDFD, &kPidfd},
 };
 
 constexpr auto kKinds = [] {

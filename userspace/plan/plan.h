@@ -83,6 +83,8 @@ struct Op {
     OpenImage,  // bpfckpt opens the image file whose name is in data block args[0]
     Reopen,     // bpfckpt opens what its descriptor args[0] leads to again, with flags args[1]
     OpenMapping,  // bpfckpt opens the file behind its own mapping of args[1] bytes at args[0]
+    // bpfckpt opens a pidfd, with the flags args[1], of a process that ended with the wait4(2) status args[0]
+    DeadProcess,
     // bpfckpt takes thread args[0] under ptrace, so that no seccomp filter stops what is still to be done
     Unfilter,
     ExitThread,  // the actor, a leader, ends with the exit status args[0]; the process goes on

@@ -56,6 +56,8 @@ const char* code_name(Op::Code code) {
       return "reopen";
     case Op::Code::OpenMapping:
       return "open-mapping";
+    case Op::Code::DeadProcess:
+      return "dead-process";
     case Op::Code::Unfilter:
       return "unfilter";
     case Op::Code::ExitThread:

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "restore/lane.h"
+#include "target/dead_process.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -236,6 +237,10 @@ Result<std::int64_t> Executor::perform(OpId id) {
       std::uint64_t end = arg(0) + ((arg(1) + 4095) & ~std::uint64_t{4095});
       return result_of(
           ::open(fmt::format("/proc/self/map_files/{:x}-{:x}", arg(0), end).c_str(), O_RDWR | O_CLOEXEC));
+    }
+    case Op::Code::DeadProcess: {
+      TRY_ASSIGN(Fd fd, target::open_dead_process(static_cast<int>(arg(0)), static_cast<unsigned>(arg(1))));
+      return fd.release();
     }
     case Op::Code::Unfilter: {
       auto tid = static_cast<pid_t>(arg(0));
