@@ -7,6 +7,7 @@
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
+#include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/refused.h"
@@ -23,7 +24,11 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	const struct inode_part *inode = &record->inode;
 	const struct path_part *path = &record->path;
 
-	if (is_regular(inode, path, record->open_mode)) {
+	/* these may have names too */
+	if (is_nsfs(inode)) {
+		record->kind = FILE_KIND_NSFS;
+		fill_nsfs(file, &record->detail.nsfs);
+	} else if (is_regular(inode, path, record->open_mode)) {
 		record->kind = FILE_KIND_REGULAR;
 	} else if (is_pipe(inode)) {
 		record->kind = FILE_KIND_PIPE;

@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs;
 
 namespace {
 
@@ -33,6 +33,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_TIMERFD, &kTimerfd},
     {FILE_KIND_SIGNALFD, &kSignalfd},
     {FILE_KIND_PIDFD, &kPidfd},
+    {FILE_KIND_NSFS, &kNsfs},
 };
 
 constexpr auto kKinds = [] {
