@@ -16,6 +16,7 @@
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
+#include "bpf/kinds/mqueue.h"
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
@@ -166,6 +167,7 @@ struct file_record {
 		struct signalfd_record signalfd;
 		struct pidfd_record pidfd;
 		struct nsfs_record nsfs;
+		struct mqueue_record mqueue;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 408);

@@ -7,6 +7,7 @@
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
 #include "bpf/kinds/eventfd.h"
+#include "bpf/kinds/mqueue.h"
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
@@ -28,6 +29,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	if (is_nsfs(inode)) {
 		record->kind = FILE_KIND_NSFS;
 		fill_nsfs(file, &record->detail.nsfs);
+	} else if (is_mqueue(inode, record->open_mode)) {
+		record->kind = FILE_KIND_MQUEUE;
+		fill_mqueue(file, level, &record->detail.mqueue);
 	} else if (is_regular(inode, path, record->open_mode)) {
 		record->kind = FILE_KIND_REGULAR;
 	} else if (is_pipe(inode)) {

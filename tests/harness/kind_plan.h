@@ -20,6 +20,7 @@ class EmptyMachine : public Environment {
   int oom_score_adj() const override { return 0; }
   std::uint32_t coredump_filter() const override { return 0x33; }
   int last_capability() const override { return 40; }
+  bool queue_exists(const std::string&) const override { return false; }
   std::int64_t clock_ns(clockid_t) const override { return 5'000'000'000; }
 };
 

@@ -7,7 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue;
 
 namespace {
 
@@ -34,6 +34,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_SIGNALFD, &kSignalfd},
     {FILE_KIND_PIDFD, &kPidfd},
     {FILE_KIND_NSFS, &kNsfs},
+    {FILE_KIND_MQUEUE, &kMqueue},
 };
 
 constexpr auto kKinds = [] {

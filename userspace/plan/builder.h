@@ -38,6 +38,8 @@ class Environment {
   virtual std::uint32_t coredump_filter() const = 0;
   // Highest capability number that this kernel knows.
   virtual int last_capability() const = 0;
+  // Is there a POSIX message queue of that name (without the slash)?
+  virtual bool queue_exists(const std::string& name) const = 0;
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
 };

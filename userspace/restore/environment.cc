@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/environment.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
+
+#include "base/fd.h"
 
 namespace bpfckpt::restore {
 
@@ -54,6 +58,11 @@ int HostEnvironment::last_capability() const {
     last_capability_ = last;
   }
   return last_capability_;
+}
+
+bool HostEnvironment::queue_exists(const std::string& name) const {
+  Fd queue(static_cast<int>(::syscall(SYS_mq_open, name.c_str(), O_RDONLY, 0, nullptr)));
+  return static_cast<bool>(queue) || errno != ENOENT;
 }
 
 std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {

@@ -20,6 +20,7 @@ class HostEnvironment : public Environment {
   int oom_score_adj() const override;
   std::uint32_t coredump_filter() const override;
   int last_capability() const override;
+  bool queue_exists(const std::string& name) const override;
   std::int64_t clock_ns(clockid_t clock) const override;
 
  private:
