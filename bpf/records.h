@@ -20,6 +20,7 @@
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
+#include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/timerfd.h"
@@ -161,6 +162,7 @@ struct file_record {
 		struct chardev_record chardev;
 		struct eventfd_record eventfd;
 		struct pipe_record pipe;
+		struct regular_record regular;
 		struct shmem_record shmem;
 		struct tty_record tty;
 		struct timerfd_record timerfd;

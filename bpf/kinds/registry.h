@@ -34,6 +34,7 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		fill_mqueue(file, level, &record->detail.mqueue);
 	} else if (is_regular(inode, path, record->open_mode)) {
 		record->kind = FILE_KIND_REGULAR;
+		fill_regular(file, &record->detail.regular);
 	} else if (is_pipe(inode)) {
 		record->kind = FILE_KIND_PIPE;
 		fill_pipe(file, &record->detail.pipe);
@@ -58,8 +59,6 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_bpf_map(inode, record->name)) {
 		record->kind = FILE_KIND_BPF_MAP;
 		fill_bpf_map(file, &record->detail.bpf_map);
-	} else {
-		record->kind = refused_kind(record);
 	} else if (is_timerfd(inode, record->name)) {
 		record->kind = FILE_KIND_TIMERFD;
 		fill_timerfd(file, &record->detail.timerfd);
@@ -69,6 +68,8 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_pidfd(inode, record->name)) {
 		record->kind = FILE_KIND_PIDFD;
 		fill_pidfd(file, inode, level, &record->detail.pidfd);
+	} else {
+		record->kind = refused_kind(record);
 	}
 }
 

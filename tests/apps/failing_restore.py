@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A restore that cannot succeed leaves no process behind and names its reasons: taken pids (all of them), damaged or
-missing images, a file that is gone or has changed."""
+missing images, files that are gone or have changed (all of them)."""
 import os
 import shutil
 import sys
@@ -12,7 +12,7 @@ import ckpt
 PROGRAM = r"""
 import os, sys, threading, time
 directory = sys.argv[1]
-data = open(directory + '/data')
+data, more, last = [open(directory + '/' + name) for name in ('data', 'more', 'last')]
 threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
 children = [os.fork() for _ in range(1)]
 if children[0] == 0:
@@ -27,8 +27,10 @@ os._exit(0)
 """
 if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
-with open(os.path.join(ckpt.DIRECTORY, "data"), "w") as file:
-    file.write("content")
+for name in ("data", "more", "last"):
+    with open(os.path.join(ckpt.DIRECTORY, name), "w") as file:
+        file.write("content")
+    os.chmod(os.path.join(ckpt.DIRECTORY, name), 0o640)
 app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY])
 app.wait_text("READY")
 ckpt.wait_until("both processes", lambda: len(app.tree()) == 2)
@@ -99,6 +101,14 @@ expect_failure("an open file is gone", images, data)
 with open(data, "w") as file:
     file.write("other content")
 expect_failure("an open file has another size", images, data)
+more, last = [os.path.join(ckpt.DIRECTORY, name) for name in ("more", "last")]
+os.chmod(more, 0o604)
+os.rename(last, last + ".away")
+os.mkdir(last)
+expect_failure("three files have changed", images, f"{data}: has 13 bytes, had 7", f"{more}: has mode 604, had 640", f"{last}: is of another type")
+os.rmdir(last)
+os.rename(last + ".away", last)
+os.chmod(more, 0o640)
 os.rename(data + ".away", data)
 expect_failure("no images at all", ckpt.DIRECTORY, "manifest")
 # And after all of that it still restores.

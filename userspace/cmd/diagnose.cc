@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "cmd/report.h"
 #include "cmd/text.h"
 #include "collect/collector.h"
+#include "diagnose/covered.h"
 #include "diagnose/look.h"
 #include "model/details.h"
 
@@ -199,8 +201,9 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
                          word(process.state()),
                          {}});
   }
-  for (Item& item : diagnose::find(model, policy, {.unsupported_only = false}))
-    processes[places.at(item.pid)].items.push_back(std::move(item));
+  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = false});
+  std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
+  for (Item& item : items) processes[places.at(item.pid)].items.push_back(std::move(item));
   return processes;
 }
 

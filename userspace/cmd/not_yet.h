@@ -23,7 +23,6 @@ inline constexpr NotYet kNotYet[] = {
     {"network-lock", kAnyAction},
     // Files.
     {"file-locks", kAnyAction},
-    {"link-remap", kAnyAction},
     {"file-validation", kAnyAction},
     // The world around the tree.
     {"manage-cgroups", kAnyAction},

@@ -2,9 +2,11 @@
 #include "dump/borrow.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "kinds/names.h"
@@ -14,6 +16,28 @@ namespace bpfckpt::dump {
 namespace {
 
 constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
+
+// Without the privilege for AT_EMPTY_PATH (CAP_DAC_READ_SEARCH) the way is through /proc.
+bool link_to(int fd, const std::string& name) {
+  if (::linkat(fd, "", AT_FDCWD, name.c_str(), AT_EMPTY_PATH) == 0) return true;
+  if (errno != ENOENT && errno != EPERM) return false;
+  const std::string self = fmt::format("/proc/self/fd/{}", fd);
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
+// A name that we make or remove leaves the times of its directory as they are.
+template <class Change>
+bool in_directory(const std::string& name, Change change) {
+  const std::string directory = name.substr(0, std::max<std::size_t>(1, name.rfind('/')));
+  struct stat before;
+  const bool known = ::stat(directory.c_str(), &before) == 0;
+  const bool done = change();
+  const int error = errno;
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  if (known && done) ::utimensat(AT_FDCWD, directory.c_str(), times, 0);
+  errno = error;
+  return done;
+}
 
 }  // namespace
 
@@ -73,6 +97,28 @@ Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
   }
   name = contents_.name;
   return contents_.fd;
+}
+
+Borrower::~Borrower() {
+  for (const std::string& link : links_) in_directory(link, [&] { return ::unlink(link.c_str()) == 0; });
+}
+
+Result<std::string> Borrower::link_again(int fd, const std::string& path) {
+  // The file's own directory may be gone; further up is the same file system, or it is not (EXDEV).
+  for (std::string directory = path; directory.size() > 1;) {
+    directory.resize(std::max<std::size_t>(1, directory.rfind('/')));
+    for (int i = 0;; i++) {
+      std::string name =
+          fmt::format("{}/.bpfckpt-link-{}-{}", directory == "/" ? "" : directory, ::getpid(), i);
+      if (in_directory(name, [&] { return link_to(fd, name); })) {
+        links_.push_back(name);
+        return name;
+      }
+      if (errno != EEXIST) break;
+    }
+    if (errno != ENOENT && errno != ENOTDIR) break;
+  }
+  return fail(Error::system("linkat"));
 }
 
 Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals) {

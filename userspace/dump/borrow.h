@@ -2,7 +2,9 @@
 // Descriptors that the frozen tree holds, borrowed for a look (EnrichContext).
 #pragma once
 
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "image/writer.h"
 #include "kinds/kind.h"
@@ -12,9 +14,15 @@ namespace bpfckpt::dump {
 class Borrower : public kinds::EnrichContext {
  public:
   Borrower(const Model& model, image::ImageWriter& writer);
+  // Removes the names that link_again() made, unless they are kept.
+  ~Borrower() override;
 
   Result<Fd> borrow(const pb::File& file) override;
   Result<int> content_image(const pb::FileObject& object, std::string& name) override;
+  Result<std::string> link_again(int fd, const std::string& path) override;
+
+  // The checkpoint is complete: its names belong to it.
+  void keep_links() { links_.clear(); }
 
  private:
   struct Place {
@@ -28,6 +36,7 @@ class Borrower : public kinds::EnrichContext {
   std::unordered_map<std::uint32_t, Place> places_;  // by file id
   std::unordered_map<std::uint32_t, Fd> pidfds_;
   image::RawImage contents_;
+  std::vector<std::string> links_;
 };
 
 // Lets every kind take what BPF could not see.

@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/log.h"
 #include "base/stopwatch.h"
+#include "diagnose/covered.h"
 #include "diagnose/findings.h"
 #include "diagnose/look.h"
 #include "dump/borrow.h"
@@ -20,12 +23,15 @@ namespace bpfckpt::dump {
 namespace {
 
 // All findings at once, not the first one.
-Result<void> refuse(const Model& model, const DumpPolicy& policy) {
-  std::vector<diagnose::Item> items = diagnose::find(model, policy, {.unsupported_only = true});
+Result<void> refuse(const std::vector<diagnose::Item>& items) {
   if (items.empty()) return {};
   std::string lines;
   for (const diagnose::Item& item : items) lines += (lines.empty() ? "" : "\n") + diagnose::to_line(item);
   return fail(Error::unsupported(lines));
+}
+
+std::vector<diagnose::Item> obstacles(const Model& model, const DumpPolicy& policy) {
+  return diagnose::find(model, policy, {.unsupported_only = true});
 }
 
 // What can be taken, and yet is not all of it.
@@ -95,7 +101,9 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   {
     TRY_ASSIGN(Model model, diagnose::look(collector, options.root));
-    TRY(refuse(model, options.policy));
+    std::vector<diagnose::Item> items = obstacles(model, options.policy);
+    std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
+    TRY(refuse(items));
     warn(model, options.policy);
   }
   TRY(options.at_stage("pre-dump"));
@@ -110,7 +118,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
   stats.set_collect_us(stage.lap_us());
   TRY_ASSIGN(Model model, to_model(records, options.root));
-  TRY(refuse(model, options.policy));  // it went on since the first look
+  TRY(refuse(obstacles(model, options.policy)));  // it went on since the first look
   stats.set_model_us(stage.lap_us());
   TRY(tree.read_threads(model));
   stats.set_threads_us(stage.lap_us());
@@ -119,10 +127,8 @@ Result<pb::Stats> dump(const Options& options) {
   stats.set_parasites_us(stage.lap_us());
   TRY(take_pages(tree, model, pages, stats));
   stats.set_pages_us(stage.lap_us());
-  {
-    Borrower borrower(model, writer);
-    TRY(enrich(model, borrower, options.policy.external));
-  }
+  Borrower borrower(model, writer);
+  TRY(enrich(model, borrower, options.policy.external));
   stats.set_enrich_us(stage.lap_us());
   TRY(tree.cure());
   stats.set_cure_us(stage.lap_us());
@@ -130,6 +136,7 @@ Result<pb::Stats> dump(const Options& options) {
   stats.set_frozen_us(frozen.us());
 
   // After: nobody waits for us any more, or everybody will be killed.
+  TRY(refuse(diagnose::find_covered(model)));
   count(model, stats);
   stats.set_total_us(total.us());
   pb::Manifest manifest;
@@ -137,6 +144,7 @@ Result<pb::Stats> dump(const Options& options) {
   keep_options(options.policy, options.after, *manifest.mutable_options());
   *manifest.mutable_stats() = stats;
   TRY(writer.finish(model, manifest));
+  borrower.keep_links();
   TRY(options.at_stage("post-dump"));
   if (options.after == After::Kill) tree.kill();
   if (options.after == After::LeaveStopped) TRY(tree.leave_stopped());

@@ -48,6 +48,9 @@ class EnrichContext {
   virtual Result<Fd> borrow(const pb::File& file) = 0;
   // A fresh image file for an object's bytes, named after the object; the caller writes from offset 0.
   virtual Result<int> content_image(const pb::FileObject& object, std::string& name) = 0;
+  // Gives the file behind `fd` a name of its own, in the directory of `path` or as near as it gets; gone
+  // again if the dump fails.
+  virtual Result<std::string> link_again(int fd, const std::string& path) = 0;
 };
 
 // Ids of files by their struct file, as BPF saw it; 0: no process of the tree has it.
@@ -99,6 +102,8 @@ struct Kind {
   Result<void> (*settle)(Model& model) = nullptr;
   // Is there an object behind the description that has to travel, and in which two descriptions of it meet
   // again? Asked of what BPF saw, before describe(); also of what was opened with O_PATH. Null: no.
+  // again? Asked of what BPF saw, before describe(); of what was opened with O_PATH only where the kind is
+  // "regular". Null: no.
   bool (*has_object)(const file_record& record) = nullptr;
   // Fills into file.detail what its list (file_record.walk) holds: the items in the kernel's order. Called
   // when every file of the tree is described. Null: the kind has no lists.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,12 +40,30 @@ void plan_mtime(PlanBuilder& plan, Operand fd, std::int64_t mtime_ns) {
   plan.call(kSelf, SYS_utimensat, {fd, 0, Operand::data(plan.bytes_of(times)), 0});
 }
 
+std::string directory_of(const std::string& path) {
+  return path.substr(0, std::max<std::size_t>(1, path.rfind('/')));
+}
+
+DirectoryTimes::DirectoryTimes(PlanBuilder& plan, Operand directory)
+    : plan_(plan), directory_(directory), facts_(plan.zeroes(sizeof(struct stat))) {
+  plan_.call(kSelf, SYS_newfstatat, {AT_FDCWD, directory_, Operand::data(facts_), 0}, "directory");
+}
+
+void DirectoryTimes::put_back() {
+  // As utimensat(2) wants them, one after the other.
+  static_assert(offsetof(struct stat, st_mtim) == offsetof(struct stat, st_atim) + sizeof(timespec));
+  plan_.try_call(kSelf, SYS_utimensat,
+                 {AT_FDCWD, directory_, Operand::data(facts_, offsetof(struct stat, st_atim)), 0});
+}
+
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
                           pb::Content& content) {
   content.set_image(image_name);
   content.set_size(size);
-  // A description of our own: seeking must not move the target's position.
-  Fd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+  // A description of our own: seeking must not move the target's position, nor reading the time of access.
+  const std::string link = fmt::format("/proc/self/fd/{}", fd);
+  Fd own(::open(link.c_str(), O_RDONLY | O_NOATIME | O_CLOEXEC));
+  if (!own && errno == EPERM) own.reset(::open(link.c_str(), O_RDONLY | O_CLOEXEC));
   if (!own) return fail(Error::system("open for reading"));
   off_t image_end = ::lseek(image_fd, 0, SEEK_END);
   if (image_end < 0) return fail(Error::system("lseek of the image"));

@@ -18,6 +18,23 @@ std::string free_name(const Environment& environment, const std::string& path);
 // Gives the file behind bpfckpt's `fd` its time of change again (and the same time of access).
 void plan_mtime(PlanBuilder& plan, Operand fd, std::int64_t mtime_ns);
 
+// "/a" of "/a/b", "/" of "/a".
+std::string directory_of(const std::string& path);
+
+// Making a name in a directory and removing it again changes the directory's times, which are somebody's
+// data: between the constructor and put_back() they are kept.
+class DirectoryTimes {
+ public:
+  // `directory`: the text of its path.
+  DirectoryTimes(PlanBuilder& plan, Operand directory);
+  void put_back();
+
+ private:
+  PlanBuilder& plan_;
+  Operand directory_;
+  DataId facts_;  // struct stat
+};
+
 // Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content`
 // where they are. Leaves the descriptor's own position alone.
 Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,

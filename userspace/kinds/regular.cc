@@ -1,76 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
-// Regular files and directories.
+// Regular files and directories, and whatever is open with O_PATH.
 //
 // A file that has a name is opened by it again: contents, times and ownership are the file system's business
-// and are not kept. A file that lost its last name (nlink 0) exists only through its openers and mappings:
-// its bytes travel with the checkpoint, holes left out, and at restore it is made under its old name and
-// unlinked again before anybody else could come to depend on it. Not kept: extended attributes of such a
-// file, its inode number, its atime.
+// and are not kept. A file that lost its last name travels with the checkpoint (kinds/ghost_file.h). One that
+// lost the name by which it was opened, but has others, is found by one of those: by a name that the tree
+// itself has for the inode, by the old name if that leads to it once more, else by one that dump makes for
+// the purpose
+// (--link-remap). With the description are kept its position, its flags and what posix_fadvise(2) said of it;
+// with the inode its write-life hint. Not kept: what was read ahead, errors of writing back that nobody was
+// told of yet.
 //
-// What was opened with O_PATH is only a place, whatever is there: a symbolic link, a socket, a device;
-// without a name it is made again, too. (A FIFO without a name is the business of pipes: others may have it
-// open.)
+// NFS gives a file that is removed while its client has it open a name of its own (".nfs" and a number),
+// which goes with the last opener: such a file is a ghost, too.
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
 
+#include <map>
+
 #include "bpf/records.h"
-#include "images/kinds/regular.pb.h"
+#include "kinds/ghost_file.h"
 #include "kinds/kind.h"
 #include "kinds/names.h"
 #include "kinds/objects.h"
 #include "kinds/policy.h"
 
 namespace bpfckpt::kinds {
+
+extern const Kind kRegular;
+
 namespace {
 
-// O_* that only an opening takes and fcntl(F_SETFL) ignores are in f_flags; what creates or truncates never
-// is. O_TMPFILE stays there (with O_DIRECTORY as a part of it) and asks for yet another file.
-constexpr std::uint32_t kTmpfile = O_TMPFILE & ~O_DIRECTORY;
-constexpr std::uint32_t kNeverAgain = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
+constexpr std::uint32_t kFmodeRandom = 0x1000;     // include/linux/fs.h
+constexpr std::uint32_t kFmodeNoReuse = 0x800000;  // since 6.3
+constexpr std::uint32_t kHighestWriteHint = RWH_WRITE_LIFE_EXTREME;
 
-// A file that never had a name (O_TMPFILE) may still be given one by linkat(2), which a deleted one may not.
-// The kernel calls it by its inode number (fs/dcache.c:d_mark_tmpfile()).
-bool never_had_name(const pb::File& file) {
-  return file.path().path().ends_with(fmt::format("/#{}", file.inode().number()));
+bool silly_renamed(const file_record& record) {
+  return record.inode.magic == NFS_SUPER_MAGIC &&
+         std::string_view(record.name, ::strnlen(record.name, sizeof record.name)).starts_with(".nfs");
 }
 
 // It leads nowhere by name.
 bool has_object(const file_record& record) {
-  return (record.path.flags & PATH_UNLINKED) != 0 || record.inode.links == 0;
+  if (!can_be_ghost(record.inode.mode)) return false;
+  return (record.path.flags & PATH_UNLINKED) != 0 || record.inode.links == 0 || silly_renamed(record);
+}
+
+std::uint32_t read_ahead(const file_record& record) {
+  const regular_record& detail = record.detail.regular;
+  if (record.open_mode & kFmodeRandom) return POSIX_FADV_RANDOM;
+  // mm/fadvise.c:generic_fadvise()
+  if (detail.device_ra_pages != 0 && detail.ra_pages == 2 * detail.device_ra_pages)
+    return POSIX_FADV_SEQUENTIAL;
+  return POSIX_FADV_NORMAL;
 }
 
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject* object) {
+  if (S_ISREG(record.inode.mode) && !(file.flags() & O_PATH)) {
+    pb::RegularFile detail;
+    detail.set_read_ahead(read_ahead(record));
+    detail.set_no_reuse((record.open_mode & kFmodeNoReuse) != 0);
+    detail.set_write_hint(record.detail.regular.write_hint);
+    if (detail.ByteSizeLong() != 0) file.mutable_detail()->PackFrom(detail);
+  }
+  if (silly_renamed(record)) file.mutable_path()->set_deleted(true);
   if (object == nullptr) return {};
+  if (!S_ISDIR(record.inode.mode) && record.inode.links != 0 && !silly_renamed(record)) {
+    object->mutable_detail()->PackFrom(pb::LinkedFile());
+    return {};
+  }
   pb::GhostFile ghost;
   ghost.set_mode(record.inode.mode);
   ghost.set_uid(record.inode.uid);
   ghost.set_gid(record.inode.gid);
   ghost.set_mtime_ns(file.inode().mtime_ns());
+  ghost.set_atime_ns(file.inode().mtime_ns());
   object->mutable_detail()->PackFrom(ghost);
   return {};
 }
 
+bool is_linked(const pb::FileObject& object) {
+  return object.detail().Is<pb::LinkedFile>();
+}
+
+// Looks for another name of what lost its own.
+Result<void> settle(Model& model) {
+  using Place = std::pair<std::uint32_t, std::uint64_t>;
+  std::map<Place, std::string> names;
+  std::map<std::uint32_t, const pb::File*> files;  // by object
+  for (const pb::File& file : model.files.files())
+    if (file.kind() == kRegular.name && file.object_id() != 0) files.emplace(file.object_id(), &file);
+  if (files.empty()) return {};
+  for (const pb::File& file : model.files.files())
+    if (file.kind() == kRegular.name && file.object_id() == 0 && !file.path().path().empty())
+      names.emplace(Place{file.inode().device(), file.inode().number()}, file.path().path());
+  for (pb::FileObject& object : *model.files.mutable_objects()) {
+    if (object.kind() != kRegular.name || !is_linked(object)) continue;
+    const pb::File* file = files.at(object.id());
+    pb::LinkedFile linked;
+    struct stat st;
+    if (auto it = names.find({file->inode().device(), file->inode().number()}); it != names.end())
+      linked.set_path(it->second);
+    else if (::lstat(file->path().path().c_str(), &st) == 0 && st.st_ino == file->inode().number() &&
+             st.st_dev == file->inode().device())
+      linked.set_path(file->path().path());
+    object.mutable_detail()->PackFrom(linked);
+  }
+  return {};
+}
+
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
-  if (object == nullptr || !(S_ISREG(file.inode().mode()) || S_ISLNK(file.inode().mode()))) return {};
-  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
-  TRY_ASSIGN(Fd fd, context.borrow(file));
-  if (S_ISLNK(file.inode().mode())) {
-    std::string target(PATH_MAX, '\0');
-    ssize_t len = ::readlinkat(fd.get(), "", target.data(), target.size());
-    if (len < 0) return fail(Error::system("readlinkat"));
-    ghost.set_target(target.substr(0, static_cast<std::size_t>(len)));
-    object->mutable_detail()->PackFrom(ghost);
+  if (object == nullptr) return {};
+  if (is_linked(*object)) {
+    TRY_ASSIGN(pb::LinkedFile linked, unpack<pb::LinkedFile>(object->detail(), "file"));
+    if (!linked.path().empty()) return {};
+    TRY_ASSIGN(Fd fd, context.borrow(file));
+    TRY_ASSIGN(std::string name, context.link_again(fd.get(), file.path().path()), "--link-remap");
+    linked.set_path(name);
+    linked.set_temporary(true);
+    object->mutable_detail()->PackFrom(linked);
     return {};
   }
-  struct stat st;
-  if (fstat(fd.get(), &st) != 0) return fail(Error::system("fstat"));
-  std::string name;
-  TRY_ASSIGN(int image, context.content_image(*object, name));
-  TRY(copy_content(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *ghost.mutable_content()));
+  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
+  TRY_ASSIGN(Fd fd, context.borrow(file));
+  TRY(take_ghost(context, fd.get(), *object, ghost));
   object->mutable_detail()->PackFrom(ghost);
   return {};
 }
@@ -100,67 +157,82 @@ Result<void> make_place(PlanBuilder& plan, const pb::File& file, const pb::FileO
 }
 
 Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
-  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object.detail(), "deleted file"));
-  DataId path = plan.text(free_name(plan.environment(), file.path().path()));
-  if (!S_ISDIR(ghost.mode()) && !S_ISREG(ghost.mode())) return make_place(plan, file, object, ghost, path);
-  if (S_ISDIR(ghost.mode())) {
-    plan.call(kSelf, SYS_mkdir, {Operand::data(path), ghost.mode() & 07777}, "deleted directory");
-    OpId directory =
-        plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC});
-    plan.call(kSelf, SYS_fchown, {Operand::result(directory), ghost.uid(), ghost.gid()});
-    plan.call(kSelf, SYS_fchmod, {Operand::result(directory), ghost.mode() & 07777});
-    plan.call(kSelf, SYS_rmdir, {Operand::data(path)});
-    plan.set_object(object.id(), Operand::result(directory));
-    return {};
+  if (!is_linked(object)) {
+    TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object.detail(), "deleted file"));
+    return make_ghost(plan, file, object, ghost);
   }
-  OpId fd = 0;
-  if (never_had_name(file)) {
-    const std::string& name = file.path().path();
-    DataId directory = plan.text(name.substr(0, std::max<std::size_t>(1, name.rfind('/'))));
-    fd = plan.call(kSelf, SYS_openat,
-                   {AT_FDCWD, Operand::data(directory), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600},
-                   "file without a name");
-  } else {
-    fd = plan.call(kSelf, SYS_openat,
-                   {AT_FDCWD, Operand::data(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600},
-                   "deleted file");
-    plan.call(kSelf, SYS_unlink, {Operand::data(path)});
-  }
-  plan.fill(Operand::result(fd), ghost.content());
-  plan.call(kSelf, SYS_fchown, {Operand::result(fd), ghost.uid(), ghost.gid()});
-  plan.call(kSelf, SYS_fchmod, {Operand::result(fd), ghost.mode() & 07777});
-  plan_mtime(plan, Operand::result(fd), ghost.mtime_ns());
-  // An executable cannot run while somebody has it open for writing (ETXTBSY); nor can a lease be taken.
-  OpId readable = plan.reopen(Operand::result(fd), O_RDONLY);
-  plan.call(kSelf, SYS_close, {Operand::result(fd)});
-  plan.set_object(object.id(), Operand::result(readable));
+  TRY_ASSIGN(pb::LinkedFile linked, unpack<pb::LinkedFile>(object.detail(), "file"));
+  if (linked.path().empty() || linked.path().front() != '/' || linked.path().find('\0') != std::string::npos)
+    return fail(Error::bad_image("linked file: bad path"));
+  // O_PATH: a descriptor to open it again by; whoever runs it must not find it open for writing.
+  OpId fd = plan.call(kSelf, SYS_openat,
+                      {AT_FDCWD, Operand::data(plan.text(linked.path())), O_PATH | O_NOFOLLOW | O_CLOEXEC},
+                      "file by another name");
+  plan.set_object(object.id(), Operand::result(fd));
+  if (linked.temporary()) plan.remove_at_end(linked.path());
+  return {};
+}
+
+Result<void> plan_advice(PlanBuilder& plan, const pb::File& file, Operand fd) {
+  if (!file.has_detail()) return {};
+  TRY_ASSIGN(pb::RegularFile detail, unpack<pb::RegularFile>(file.detail(), "regular file"));
+  if (detail.read_ahead() > POSIX_FADV_SEQUENTIAL || detail.write_hint() > kHighestWriteHint)
+    return fail(Error::bad_image("regular file: unknown advice"));
+  if (detail.read_ahead() != POSIX_FADV_NORMAL)
+    plan.call(kSelf, SYS_fadvise64, {fd, 0, 0, detail.read_ahead()}, "read-ahead of file");
+  if (detail.no_reuse()) plan.call(kSelf, SYS_fadvise64, {fd, 0, 0, POSIX_FADV_NOREUSE}, "advice on file");
+  if (detail.write_hint() != 0)
+    plan.call(kSelf, SYS_fcntl,
+              {fd, F_SET_RW_HINT, Operand::data(plan.bytes_of(std::uint64_t{detail.write_hint()}))},
+              "write hint of file");
   return {};
 }
 
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) {
-  std::uint32_t flags = file.flags() & ~kNeverAgain;
-  if (flags & kTmpfile) flags &= ~std::uint32_t{O_TMPFILE};
-  OpId fd = 0;
+  const std::uint32_t flags = opening_flags(file);
+  Operand fd;
   if (object != nullptr) {
     TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
-    fd = plan.reopen(made, flags | O_CLOEXEC, "file");
+    const Operand* with_object = plan.file(file.id());
+    fd =
+        with_object != nullptr ? *with_object : Operand::result(plan.reopen(made, flags | O_CLOEXEC, "file"));
   } else {
-    fd = plan.call(kSelf, SYS_openat,
-                   {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC}, "file");
+    fd = Operand::result(
+        plan.call(kSelf, SYS_openat,
+                  {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC}, "file"));
   }
-  if (file.position() != 0 && !(flags & O_PATH))
-    plan.call_expecting(kSelf, static_cast<std::uint64_t>(file.position()), SYS_lseek,
-                        {Operand::result(fd), file.position(), SEEK_SET}, "position of file");
-  plan.set_file(file.id(), Operand::result(fd));
+  if (!(flags & O_PATH)) {
+    if (file.position() != 0)
+      plan.call_expecting(kSelf, static_cast<std::uint64_t>(file.position()), SYS_lseek,
+                          {fd, file.position(), SEEK_SET}, "position of file");
+    TRY(plan_advice(plan, file, fd));
+  }
+  plan.set_file(file.id(), fd);
+  return {};
+}
+
+// Mapping a file counts as reading it.
+Result<void> finish(PlanBuilder& plan, const pb::File&, const pb::FileObject& object) {
+  if (is_linked(object)) return {};
+  TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object.detail(), "deleted file"));
+  if (S_ISREG(ghost.mode())) set_ghost_times(plan, *plan.object(object.id()), ghost);
   return {};
 }
 
 Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpPolicy& policy) {
   if (!file.path().deleted()) return {};
-  if (object == nullptr || file.inode().links() > (S_ISDIR(file.inode().mode()) ? 1u : 0u))
-    return {Verdict::Unsupported, "unlinked-but-linked",
-            "its name is gone, but the file has other names that are not known", ""};
-  if (file.inode().size() > policy.ghost_limit_bytes)
+  if (object == nullptr)
+    return {Verdict::Unsupported, "path-only-deleted",
+            "it is open with O_PATH, is no regular file, directory or symbolic link, and was deleted", ""};
+  if (is_linked(*object)) {
+    auto linked = unpack<pb::LinkedFile>(object->detail(), "file");
+    if (policy.link_remap || (linked && !linked->path().empty())) return {};
+    return {Verdict::NeedsOption, "link-remap",
+            "its name is gone, but the file has other names that are not known; it can be given one for the "
+            "time of the checkpoint",
+            "--link-remap"};
+  }
+  if (S_ISREG(file.inode().mode()) && file.inode().size() > policy.ghost_limit_bytes)
     return {Verdict::NeedsOption, "ghost-limit",
             fmt::format("the deleted file has {} bytes, more than allowed", file.inode().size()),
             "--ghost-limit"};
@@ -182,6 +254,8 @@ extern const Kind kRegular = {
     .make = make,
     .plan = plan,
     .diagnose = diagnose,
+    .finish = finish,
+    .settle = settle,
     .has_object = has_object,
     .mappable = true,
 };

@@ -100,6 +100,14 @@ void PlanBuilder::fill(Operand fd, const pb::Content& content) {
   }
 }
 
+std::string PlanBuilder::place(const std::string& path) const {
+  // The innermost directory that was moved: what is moved inside of it names its own new place in full.
+  for (std::size_t end = path.size(); end != std::string::npos && end > 0; end = path.rfind('/', end - 1))
+    if (auto it = moved_places_.find(path.substr(0, end)); it != moved_places_.end())
+      return it->second + path.substr(end);
+  return path;
+}
+
 void PlanBuilder::close_all(std::vector<std::pair<std::uint32_t, Operand>> fds) {
   std::stable_sort(fds.begin(), fds.end(), [](auto& a, auto& b) { return a.first < b.first; });
   // A description may be its object's descriptor as well: each is closed once.

@@ -4,6 +4,8 @@
 
 #include <ctime>
 #include <initializer_list>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -113,6 +115,14 @@ class PlanBuilder {
   void keep_object(std::uint32_t object_id) { kept_objects_.insert(object_id); }
   bool object_kept(std::uint32_t object_id) const { return kept_objects_.contains(object_id); }
 
+  // A directory that was called `path` is under another name for the time of the restore.
+  void move_place(const std::string& path, const std::string& to) { moved_places_[path] = to; }
+  // Where what was called `path` is to be made.
+  std::string place(const std::string& path) const;
+  // Plans to remove a name when all is made.
+  void remove_at_end(const std::string& path) { removed_at_end_.insert(path); }
+  const std::set<std::string>& removed_at_end() const { return removed_at_end_; }
+
   // Plans to close every descriptor of the files and objects made since the last call, but for kept objects.
   void release_files();
   // Plans to close what mappings needed.
@@ -143,6 +153,8 @@ class PlanBuilder {
   std::unordered_set<std::uint32_t> kept_objects_;
   std::unordered_map<std::string, OpId> images_;
   std::vector<Operand> close_later_;
+  std::map<std::string, std::string> moved_places_;
+  std::set<std::string> removed_at_end_;
   std::uint32_t subject_ = 0;
 };
 

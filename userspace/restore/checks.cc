@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "images/kinds/regular.pb.h"
 #include "kinds/names.h"
 
 namespace bpfckpt::restore {
@@ -63,13 +64,22 @@ std::string compare(const std::string& path, const Expected& expected) {
   return "";
 }
 
+// The other name of a file that lost its own; empty: it is none.
+std::string linked_path(const pb::FileObject& object) {
+  pb::LinkedFile linked;
+  if (!object.detail().UnpackTo(&linked)) return "";
+  return linked.path();
+}
+
 // Is it found by its name, and must then be what it was?
-bool found_by_name(const pb::File& file) {
+bool found_by_name(const pb::File& file, const ModelIndex& index) {
+  const pb::FileObject* object = index.object(file.object_id());
+  if (object != nullptr && !linked_path(*object).empty()) return true;
   const std::string& path = file.path().path();
   if (path.empty() || path.front() != '/' || file.path().deleted()) return false;
   if (file.kind() == "pipe" || file.kind() == "chardev") return true;
   return file.kind() == "regular" &&
-         file.object_id() == 0;  // with an object, its bytes travel with the checkpoint
+         object == nullptr;  // with an object, its bytes travel with the checkpoint
 }
 
 }  // namespace
@@ -100,12 +110,16 @@ Result<void> check_pids_free(const Model& model) {
 
 Result<void> check_files(const Model& model, bool permissions, const std::vector<std::uint32_t>& except) {
   std::map<std::string, std::string> wrong;
+  const ModelIndex index(model);
   for (const pb::File& file : model.files.files()) {
-    if (!found_by_name(file) || std::ranges::find(except, file.id()) != except.end()) continue;
+    if (!found_by_name(file, index) || std::ranges::find(except, file.id()) != except.end()) continue;
+    const pb::FileObject* object = index.object(file.object_id());
+    std::string path = object == nullptr ? "" : linked_path(*object);
+    if (path.empty()) path = file.path().path();
     std::uint64_t size = file.inode().size();
-    std::string what =
-        compare(file.path().path(), {file.inode().mode(), file.inode().rdev(), &size, permissions});
-    if (!what.empty()) wrong.emplace(file.path().path(), what);
+    Expected expected{file.inode().mode(), file.inode().rdev(), &size, permissions};
+    std::string what = compare(path, expected);
+    if (!what.empty()) wrong.emplace(path, what);
   }
   for (const pb::FsContext& fs : model.tasks.fs_contexts())
     for (const pb::Path* place : {&fs.cwd(), &fs.root()}) {

@@ -164,6 +164,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
 
   plan_root(planning);
   TRY(plan_tree(planning));
+  TRY(plan_removed_places(planning));
   TRY(plan_mapped_files(planning));
   TRY(plan_memory_by_generations(planning));
   plan_groups(planning);
@@ -199,6 +200,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
       builder.op(Op::Code::ExitThread, process.pid(), {process.exit_code() >> 8 & 0xff},
                  "the leader had ended");
   }
+  plan_names_end(planning);
   assign_slots(planning);
   return builder.finish();
 }

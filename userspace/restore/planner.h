@@ -77,6 +77,12 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
 // Seals: nothing can be changed afterwards.
 void plan_seals(Planning& planning, const pb::Process& process);
 
+// places_plan.cc
+// Directories without a name, and what was deleted in them.
+Result<void> plan_removed_places(Planning& planning);
+// Names that were there for the time of the checkpoint only.
+void plan_names_end(Planning& planning);
+
 // files_plan.cc
 Result<void> plan_files(Planning& planning);
 // Objects behind mappings get what would have been in the way (seals).

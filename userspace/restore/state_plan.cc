@@ -134,24 +134,6 @@ void plan_speculation(PlanBuilder& plan, Actor tid, const pb::Thread& thread) {
                   "indirect branches");
 }
 
-// A directory without a name, for those that stand in it. It is made and removed by us.
-Operand removed_directory(Planning& planning, const pb::Path& path) {
-  PlanBuilder& plan = planning.plan;
-  auto [it, fresh] = planning.removed_directories.try_emplace({path.device(), path.inode()}, 0);
-  if (fresh) {
-    std::string name = path.path();
-    for (int i = 0; plan.environment().path_exists(name); i++)
-      name = fmt::format("{}.bpfckpt-{}", path.path(), i);
-    Operand where = Operand::data(plan.text(name));
-    plan.call(kSelf, SYS_mkdir, {where, path.mode() & 07777}, "removed directory");
-    OpId fd = plan.call(kSelf, SYS_open, {where, O_RDONLY | O_DIRECTORY | O_CLOEXEC}, "removed directory");
-    plan.call(kSelf, SYS_fchmod, {Operand::result(fd), path.mode() & 07777});
-    plan.call(kSelf, SYS_rmdir, {where});
-    it->second = Operand::result(fd);
-  }
-  return it->second;
-}
-
 void plan_fs(Planning& planning, const pb::Process& process) {
   PlanBuilder& plan = planning.plan;
   const pb::FsContext* fs = plan.index().fs_context(process.fs_id());
@@ -159,7 +141,8 @@ void plan_fs(Planning& planning, const pb::Process& process) {
   if (fs == nullptr || !planning.fs_contexts_made.insert(fs->id()).second) return;
   Actor pid = process.pid();
   if (fs->cwd().deleted()) {
-    OpId there = plan.op(Op::Code::Pull, pid, {removed_directory(planning, fs->cwd())}, "working directory");
+    Operand removed = planning.removed_directories.at({fs->cwd().device(), fs->cwd().inode()});
+    OpId there = plan.op(Op::Code::Pull, pid, {removed}, "working directory");
     plan.call(pid, SYS_fchdir, {Operand::result(there)}, "working directory");
     plan.call(pid, SYS_close, {Operand::result(there)});
   } else {
