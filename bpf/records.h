@@ -20,6 +20,7 @@
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
+#include "bpf/kinds/procfs.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
@@ -162,6 +163,7 @@ struct file_record {
 		struct chardev_record chardev;
 		struct eventfd_record eventfd;
 		struct pipe_record pipe;
+		struct procfs_record procfs;
 		struct regular_record regular;
 		struct shmem_record shmem;
 		struct tty_record tty;

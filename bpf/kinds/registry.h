@@ -12,6 +12,7 @@
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/refused.h"
+#include "bpf/kinds/procfs.h"
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
@@ -32,6 +33,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_mqueue(inode, record->open_mode)) {
 		record->kind = FILE_KIND_MQUEUE;
 		fill_mqueue(file, level, &record->detail.mqueue);
+	if (is_procfs(inode, path)) {
+		record->kind = FILE_KIND_PROCFS;
+		fill_procfs(file, level, &record->detail.procfs);
 	} else if (is_regular(inode, path, record->open_mode)) {
 		record->kind = FILE_KIND_REGULAR;
 		fill_regular(file, &record->detail.regular);

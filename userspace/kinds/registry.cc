@@ -7,8 +7,7 @@
 
 namespace bpfckpt::kinds {
 
-extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
-    kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue;
+extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther, kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs;
 
 namespace {
 
@@ -36,6 +35,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_PIDFD, &kPidfd},
     {FILE_KIND_NSFS, &kNsfs},
     {FILE_KIND_MQUEUE, &kMqueue},
+    {FILE_KIND_PROCFS, &kProcfs},
 };
 
 constexpr auto kKinds = [] {

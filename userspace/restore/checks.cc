@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "images/kinds/regular.pb.h"
 #include "kinds/names.h"
+#include "kinds/procfs.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -73,6 +74,7 @@ std::string linked_path(const pb::FileObject& object) {
 
 // Is it found by its name, and must then be what it was?
 bool found_by_name(const pb::File& file, const ModelIndex& index) {
+  if (file.kind() == "procfs") return kinds::outlives_tree(file);
   const pb::FileObject* object = index.object(file.object_id());
   if (object != nullptr && !linked_path(*object).empty()) return true;
   const std::string& path = file.path().path();
@@ -90,6 +92,8 @@ Result<void> check_pids_free(const Model& model) {
     numbers.insert(process.pid());
     for (const pb::Thread& thread : process.threads()) numbers.insert(thread.tid());
   }
+  for (const pb::File& file : model.files.files())
+    if (std::uint32_t number = kinds::process_to_stand_in_for(file); number != 0) numbers.insert(number);
   // A tree that was killed just now holds its numbers until its parents have waited for it; the orphans among
   // it wait for init, and one that only polls was seen to take 1.5 s.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
@@ -118,6 +122,7 @@ Result<void> check_files(const Model& model, bool permissions, const std::vector
     if (path.empty()) path = file.path().path();
     std::uint64_t size = file.inode().size();
     Expected expected{file.inode().mode(), file.inode().rdev(), &size, permissions};
+    if (file.kind() == "procfs") expected = {file.inode().mode(), 0, nullptr, false};
     std::string what = compare(path, expected);
     if (!what.empty()) wrong.emplace(path, what);
   }

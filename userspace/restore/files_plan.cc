@@ -16,6 +16,7 @@
 
 #include "kinds/kind.h"
 #include "kinds/names.h"
+#include "kinds/procfs.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
@@ -94,7 +95,8 @@ class FilesPlanner {
       int made = 0;
       std::size_t begin = i, end = i;
       // A round ends between objects.
-      while (end < files.size() &&
+      const bool late = kinds::shows_descriptor(*files[i]);
+      while (end < files.size() && kinds::shows_descriptor(*files[end]) == late &&
              (made < kDescriptorsPerRound ||
               (files[end]->object_id() != 0 && files[end]->object_id() == files[end - 1]->object_id()))) {
         TRY(make(*files[end]), "file {} ({})", files[end]->id(), kinds::describe_name(*files[end]));
@@ -159,6 +161,9 @@ class FilesPlanner {
     std::ranges::stable_sort(keyed, {}, &std::pair<std::size_t, const pb::File*>::first);
     std::vector<const pb::File*> files;
     for (auto& [key, file] : keyed) files.push_back(file);
+    // What shows a descriptor is there when that is.
+    std::ranges::stable_partition(files,
+                                  [](const pb::File* file) { return !kinds::shows_descriptor(*file); });
     return files;
   }
 

@@ -164,18 +164,21 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
 
   plan_root(planning);
   TRY(plan_tree(planning));
+  TRY(plan_file_helpers(planning, true));
   TRY(plan_removed_places(planning));
   TRY(plan_mapped_files(planning));
   TRY(plan_memory_by_generations(planning));
   plan_groups(planning);
+  TRY(plan_file_helpers(planning, false));
   builder.phase("threads");
   for (const pb::Process& process : processes) plan_threads(planning, process);
-  plan_helpers_end(planning);
+  plan_helpers_end(planning, false);
   builder.phase("memory, last touches");
   for (const pb::Process* process : memory_owners(model)) TRY(plan_memory_end(planning, *process));
   builder.phase("seals");
   for (const pb::Process* process : memory_owners(model)) plan_seals(planning, *process);
   TRY(plan_files(planning));
+  plan_helpers_end(planning, true);
   TRY(plan_objects_end(planning));
   builder.phase("mapped files made");
   builder.release_mapped();

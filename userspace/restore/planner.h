@@ -37,6 +37,7 @@ struct Planning {
     std::uint32_t pid = 0;
     std::uint32_t parent = 0;
     bool session = false;
+    bool for_files = false;  // a file of proc shows it: it lasts until the files are made
   };
   std::vector<Helper> helpers;
   // Address spaces (ids) whose mappings and pages are in place at this point of the plan; and whose each
@@ -63,7 +64,10 @@ Result<void> plan_tree(Planning& planning);
 Result<void> plan_late_child(Planning& planning, const pb::Process& child);
 // Groups are joined when all leaders exist; helpers go.
 void plan_groups(Planning& planning);
-void plan_helpers_end(Planning& planning);
+void plan_helpers_end(Planning& planning, bool for_files);
+// Stand-ins for processes that are gone and whose files of proc are open. Once `early`, while the root is
+// tiny and quickly forked, and once when all others who stand in for somebody are known.
+Result<void> plan_file_helpers(Planning& planning, bool early);
 // Threads of one process.
 void plan_threads(Planning& planning, const pb::Process& process);
 

@@ -16,6 +16,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "kinds/procfs.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
@@ -134,7 +135,7 @@ class TreePlanner {
     plan_.op(Op::Code::Fork, parent.pid(), {session, SIGCHLD}, "stands in for a session leader that is gone");
     note_birth(session, parent.pid());
     plan_.call(session, SYS_setsid, {});
-    planning_.helpers.push_back({session, parent.pid(), true});
+    planning_.helpers.push_back({.pid = session, .parent = parent.pid(), .session = true});
     return session;
   }
 
@@ -201,16 +202,43 @@ void plan_groups(Planning& planning) {
       Actor maker = group.members.front()->pid();
       plan.op(Op::Code::Fork, maker, {pgid, SIGCHLD}, "stands in for a group leader that is gone");
       plan.call(pgid, SYS_setpgid, {0, 0});
-      planning.helpers.push_back({pgid, maker, false});
+      planning.helpers.push_back({pgid, maker});
     }
     for (const pb::Process* member : group.members) plan.call(member->pid(), SYS_setpgid, {0, pgid}, "group");
   }
 }
 
-void plan_helpers_end(Planning& planning) {
-  if (planning.helpers.empty()) return;
+Result<void> plan_file_helpers(Planning& planning, bool early) {
+  PlanBuilder& plan = planning.plan;
+  const Actor root = planning.model().tasks.processes(0).pid();
+  plan.phase("processes that are gone", true);
+  for (const pb::File& file : planning.model().files.files()) {
+    const std::uint32_t pid = kinds::process_to_stand_in_for(file);
+    if (pid == 0) continue;
+    for (const pb::Process& process : planning.model().tasks.processes())
+      for (const pb::Thread& thread : process.threads())
+        if (process.pid() == pid || thread.tid() == pid)
+          return fail(Error::bad_image(fmt::format("process {} is gone, and is not", pid)));
+    auto found = std::ranges::find(planning.helpers, pid, &Planning::Helper::pid);
+    if (found != planning.helpers.end()) {
+      found->for_files = true;
+      continue;
+    }
+    // Who stands in for a leader as well is made when that one is needed, and where.
+    bool leads = std::ranges::any_of(planning.model().tasks.processes(), [&](const pb::Process& process) {
+      return process.sid() == pid || process.pgid() == pid;
+    });
+    if (early && leads) continue;
+    plan.op(Op::Code::Fork, root, {pid, SIGCHLD}, "stands in for a process whose files are open");
+    planning.helpers.push_back({.pid = pid, .parent = root, .for_files = true});
+  }
+  return {};
+}
+
+void plan_helpers_end(Planning& planning, bool for_files) {
   planning.plan.phase("helpers end", true);
   for (const auto& helper : planning.helpers) {
+    if (helper.for_files != for_files) continue;
     planning.plan.op(Op::Code::Exit, helper.pid, {0});
     planning.plan.call_expecting(helper.parent, helper.pid, SYS_wait4, {helper.pid, 0, __WALL, 0});
   }
