@@ -83,6 +83,9 @@ class Finder {
     look_at_sharing(process, process.mm_id(), &pb::Process::mm_id, "memory");
     look_at_sharing(process, process.fd_table_id(), &pb::Process::fd_table_id, "descriptors");
     look_at_sharing(process, process.fs_id(), &pb::Process::fs_id, "the working directory");
+    if (const pb::FsContext* fs = index_.fs_context(process.fs_id()); fs != nullptr && fs->root().deleted())
+      add_process(
+          unsupported("root-removed", fmt::format("its root directory {} was removed", fs->root().path())));
   }
 
   // What processes share is made by the fork itself, and so only between parent and child. Parents come
