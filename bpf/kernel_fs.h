@@ -14,7 +14,9 @@
 #define S_IFIFO 0010000
 
 #define FMODE_PATH (1U << 14)
-#define FMODE_BACKING (1U << 25) /* include/linux/fs.h, since 6.5 ("fs: use backing_file container ...") */
+/* include/linux/fs.h: bit 25 since 6.5 ("fs: use backing_file container ..."), bit 24 since 6.14, where 25 says that
+ * fanotify opened the file. Taking one for the other costs a look at map_files and nothing else. */
+#define FMODE_BACKING (3U << 24)
 
 enum {
 	TMPFS_MAGIC = 0x01021994,
