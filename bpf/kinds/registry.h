@@ -33,7 +33,7 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_mqueue(inode, record->open_mode)) {
 		record->kind = FILE_KIND_MQUEUE;
 		fill_mqueue(file, level, &record->detail.mqueue);
-	if (is_procfs(inode, path)) {
+	} else if (is_procfs(inode, path)) {
 		record->kind = FILE_KIND_PROCFS;
 		fill_procfs(file, level, &record->detail.procfs);
 	} else if (is_regular(inode, path, record->open_mode)) {

@@ -33,6 +33,11 @@ os.mkdir(name('dir')); inside = os.open(name('dir/file'), os.O_RDWR | os.O_CREAT
 os.unlink(name('dir/file')); directory = os.open(name('dir'), os.O_RDONLY); os.rmdir(name('dir'))
 with open(name('low'), 'rb') as f: mapped_low = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
 mapped_up = mmap.mmap(copied, 0, flags=mmap.MAP_SHARED)
+library = os.open(name('library'), os.O_RDONLY)
+mapped_library = mmap.mmap(library, 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE); os.unlink(name('library'))
+both = os.open(name('both'), os.O_RDWR); mapped_both = mmap.mmap(both, 0, flags=mmap.MAP_SHARED); os.unlink(name('both'))
+lone = os.open(name('lone'), os.O_RDWR); mapped_lone = mmap.mmap(lone, 0, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE)
+os.close(lone); os.unlink(name('lone'))
 print('READY', flush=True)
 while not os.path.exists(go_on): time.sleep(0.01)
 assert os.read(low, 10) == b'content'[3:]
@@ -46,6 +51,9 @@ assert os.pread(inside, 9, 0) == b'inside' and os.fstat(directory).st_nlink == 0
 assert mapped_low[:] == b'content'
 mapped_up[0:1] = b'D'
 assert os.pread(copied, 9, 0) == b'DPntent'
+assert mapped_library[:] == b'content' and os.read(library, 9) == b'content' and mapped_lone[:] == b'content'
+mapped_both[0:1] = b'M'
+assert os.pread(both, 9, 0) == b'Montent'
 assert sorted(os.listdir(top)) == ['copied', 'fresh', 'low'], os.listdir(top)
 print('VERIFIED', flush=True)
 os._exit(0)
@@ -55,7 +63,7 @@ if ckpt.NO_CHECKPOINT:
 base = os.path.join(ckpt.DIRECTORY, "overlay")
 for name in ("lower", "upper", "work", "top", "other"):
     os.makedirs(os.path.join(base, name))
-for name in ("low", "copied", "gone_low", "gone_up"):
+for name in ("low", "copied", "gone_low", "gone_up", "library", "both", "lone"):
     with open(os.path.join(base, "lower", name), "w") as file:
         file.write("content")
 top = os.path.join(base, "top")

@@ -44,6 +44,16 @@ void add_locks(const locks_part& held, pb::File& file) {
   locks.set_lease(held.lease);
 }
 
+// overlayfs gives the links of the file underneath, which stays there when the one on top goes
+// (fs/overlayfs/inode.c:ovl_getattr()). A name may end as d_path() ends those that are gone.
+bool is_gone(const Records::VisibleFile& visible) {
+  if (visible.facts.st_nlink == 0) return true;
+  if (!visible.path.ends_with(kDeleted)) return false;
+  struct stat named;
+  return ::stat(visible.path.c_str(), &named) != 0 || named.st_ino != visible.facts.st_ino ||
+         named.st_dev != visible.facts.st_dev;
+}
+
 // What people call a file that no kind knows: "anon_inode:[io_uring]", "socket", ...
 std::string operations_name(const file_record& record) {
   const std::string name = printable({record.name, ::strnlen(record.name, sizeof record.name)});
@@ -73,6 +83,14 @@ pb::Path to_path(const path_part& part, std::string_view string) {
   return path;
 }
 
+std::uint64_t Builder::object_pointer(const file_record& record, const pb::File& file) {
+  constexpr std::uint64_t kOverlayMagic = 0x794c7630;
+  if ((record.flags & FILE_BACKING) == 0 && record.inode.magic != kOverlayMagic) return record.inode.pointer;
+  const auto [it, fresh] =
+      overlay_inodes_.try_emplace({file.inode().device(), file.inode().number()}, record.inode.pointer);
+  return it->second;
+}
+
 Result<void> Builder::describe(const file_record& record, pb::File& file) {
   const kinds::Kind& kind = kinds::by_number(record.kind);
   file.set_kind(std::string(kind.name));
@@ -94,10 +112,19 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
     file.mutable_owner()->set_signal(record.owner_signal);
   }
   if (kind.name == "unsupported") file.set_operations(operations_name(record));
+  // What the kind is asked about is the file that was mapped, not the one underneath.
+  file_record seen_through;
+  const file_record* seen = &record;
   if (const auto* visible = records_.visible_file(record.file)) {
+    seen_through = record;
+    const bool gone = is_gone(*visible);
+    seen_through.inode.links = gone ? 0 : static_cast<std::uint32_t>(visible->facts.st_nlink);
+    seen_through.path.flags &= ~static_cast<std::uint32_t>(PATH_UNLINKED);
+    if (gone) seen_through.path.flags |= PATH_UNLINKED;
+    seen = &seen_through;
     std::string path = visible->path;
-    file.mutable_path()->set_deleted(visible->facts.st_nlink == 0);
-    if (visible->facts.st_nlink == 0) strip_deleted(path);
+    file.mutable_path()->set_deleted(gone);
+    if (gone) strip_deleted(path);
     file.mutable_path()->set_path(path);
     file.mutable_path()->set_inode(visible->facts.st_ino);
     file.mutable_path()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
@@ -105,10 +132,11 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
     file.mutable_inode()->set_device(static_cast<std::uint32_t>(visible->facts.st_dev));
   }
   pb::FileObject* object = nullptr;
-  if (kind.has_object != nullptr && kind.has_object(record)) {
+  if (kind.has_object != nullptr && kind.has_object(*seen)) {
     // Anonymous inodes are shared by everybody (fs/anon_inodes.c): what they are is behind private_data.
     const bool anonymous = record.inode.magic == ANON_INODE_FS_MAGIC;
-    const auto [id, fresh] = object_ids_.intern(anonymous ? record.private_data : record.inode.pointer);
+    const auto [id, fresh] =
+        object_ids_.intern(anonymous ? record.private_data : object_pointer(record, file));
     file.set_object_id(id);
     if (fresh) {
       object = model_.files.add_objects();
@@ -116,8 +144,7 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
       object->set_kind(file.kind());
     }
   }
-  if (kind.describe != nullptr)
-    TRY(kind.describe(record, file, object), "{}", printable(path_string(record)));
+  if (kind.describe != nullptr) TRY(kind.describe(*seen, file, object), "{}", printable(path_string(record)));
   return {};
 }
 

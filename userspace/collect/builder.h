@@ -61,6 +61,9 @@ class Builder {
   Result<std::uint32_t> file_id(const file_record& record);
   Result<void> describe(const file_record& record, pb::File& file);
   Result<void> add_lists();
+  // By which inode the object behind the file is known: a file on overlayfs has one where it is open and
+  // another where it is mapped.
+  std::uint64_t object_pointer(const file_record& record, const pb::File& file);
 
   // What is left of an absolute expiry; at least 1 ns of what is armed. -1 if the clock is unknown.
   std::int64_t remaining_ns(clockid_t clock, std::uint64_t expires_ns) const;
@@ -75,6 +78,8 @@ class Builder {
   std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
   std::unordered_set<std::uint64_t> userfault_spaces_;  // mm_struct
   std::unordered_set<std::uint64_t> too_many_groups_;   // cred
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
+      overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
   std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
   std::unordered_map<std::uint32_t, pb::File*> files_;

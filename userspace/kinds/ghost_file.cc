@@ -136,6 +136,8 @@ Result<void> take_ghost(EnrichContext& context, int fd, const pb::FileObject& ob
   struct stat st;
   if (::fstat(fd, &st) != 0) return fail(Error::system("fstat"));
   ghost.set_mode(st.st_mode);
+  ghost.set_uid(st.st_uid);
+  ghost.set_gid(st.st_gid);
   ghost.set_mtime_ns(nanoseconds(st.st_mtim));
   ghost.set_atime_ns(nanoseconds(st.st_atim));
   if (S_ISLNK(st.st_mode)) {
