@@ -36,7 +36,9 @@ struct mqueue_inode_info {
 
 static __always_inline bool is_mqueue(const struct inode_part *inode, __u32 open_mode)
 {
-	return inode->magic == MQUEUE_MAGIC && (inode->mode & S_IFMT) == S_IFREG && !(open_mode & FMODE_PATH);
+	/* not there without CONFIG_POSIX_MQUEUE */
+	return bpf_core_field_exists(((struct mqueue_inode_info *)0)->notify_owner) && inode->magic == MQUEUE_MAGIC &&
+	       (inode->mode & S_IFMT) == S_IFREG && !(open_mode & FMODE_PATH);
 }
 
 static __always_inline void fill_mqueue(const struct file *file, __u32 level, struct mqueue_record *out)
