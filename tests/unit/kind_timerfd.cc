@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "bpf/records.h"
 #include "harness/kind_plan.h"
 #include "images/kinds/eventfd.pb.h"
 #include "images/kinds/timerfd.pb.h"
@@ -23,7 +24,44 @@ pb::Timerfd make(int clock, std::uint32_t settime_flags = 0) {
   return timerfd;
 }
 
+// What the model says of a timer that was to expire at 1,000 ns, looked at when it is 5,500.
+pb::Timerfd described(std::uint32_t flags, std::uint64_t ticks, std::uint64_t interval_ns) {
+  file_record record{};
+  timerfd_record& timer = record.detail.timerfd;
+  timer.clock = timer.expires_clock = CLOCK_MONOTONIC;
+  timer.expires_ns = 1000;
+  timer.now_ns = 5500;
+  timer.interval_ns = interval_ns;
+  timer.ticks = ticks;
+  timer.flags = flags;
+  pb::File file;
+  pb::Timerfd timerfd;
+  REQUIRE(kinds::find("timerfd")->describe(record, file, nullptr).has_value());
+  REQUIRE(file.detail().UnpackTo(&timerfd));
+  return timerfd;
+}
+
 }  // namespace
+
+TEST_CASE("a timer that stands still is counted on, as a read would have") {
+  pb::Timerfd timerfd = described(TIMERFD_EXPIRED, 1, 1000);
+  CHECK(timerfd.ticks() == 5);  // at 1,000, 2,000, ... 5,000
+  CHECK(timerfd.remaining_ns() == 500);
+  timerfd = described(TIMERFD_EXPIRED, 3, 10'000);  // two before it was asked
+  CHECK(timerfd.ticks() == 3);
+  CHECK(timerfd.remaining_ns() == 5500);
+  timerfd = described(TIMERFD_EXPIRED, 1, INT64_MAX);
+  CHECK(timerfd.ticks() == 1);
+  CHECK(timerfd.remaining_ns() == INT64_MAX - 5500);
+  timerfd = described(TIMERFD_EXPIRED, 1, 0);
+  CHECK(timerfd.ticks() == 1);
+  CHECK(timerfd.remaining_ns() == 0);
+  timerfd = described(TIMERFD_QUEUED, 2, 1000);  // late
+  CHECK(timerfd.ticks() == 2);
+  CHECK(timerfd.remaining_ns() == 1);
+  CHECK(described(0, 0, 1000).remaining_ns() == 0);
+  CHECK(described(TIMERFD_CANCELLED, 1, 0).cancelled());
+}
 
 TEST_CASE("unread expiries are set after the time") {
   pb::Timerfd timerfd = make(CLOCK_MONOTONIC);
