@@ -58,7 +58,6 @@ class Restored {
   }
   HeldTree held(ResumeProcess process) {
     process.pid = stub_.pid;
-    process.vdso = stub_.vdso;
     auto tree = hold(waiter_, {process}, area_->range());
     REQUIRE_MESSAGE(tree, tree.error().message());
     return std::move(*tree);

@@ -5,6 +5,8 @@
 
 #include "cmd/stages.h"
 #include "dump/dump.h"
+#include "restore/environment.h"
+#include "restore/planner.h"
 
 namespace bpfckpt {
 namespace {
@@ -40,6 +42,12 @@ Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
   dump.at_stage = [&](const char* stage) {
     return run_action_scripts(options.tree.action_scripts, stage, options.common.images_dir, dump.root);
   };
+  dump.check_shape = [&](const Model& model, const std::vector<SpecialMapping>& special) {
+    restore::RestorePolicy policy;
+    policy.shell_job = options.policy.shell_job;
+    return restore::check_shape(model, policy, restore::HostEnvironment(special));
+  };
+  MoreDescriptors more;
   TRY_ASSIGN(pb::Stats stats, dump::dump(dump));
   if (options.tree.display_stats) print_stats(stats, options.common.json, out);
   TRY(signal_ready(options.tree.status_fd));

@@ -80,7 +80,11 @@ Result<int> run_restore(const RestoreOptions& options, std::ostream& out) {
     }
     return {};
   };
-  TRY_ASSIGN(restore::Outcome outcome, restore::restore(restore));
+  restore::Outcome outcome;
+  {
+    MoreDescriptors more;
+    TRY_ASSIGN(outcome, restore::restore(restore));
+  }
   if (options.tree.display_stats) {
     if (options.common.json)
       out << fmt::format("{{\"total_us\": {}, \"root_pid\": {}}}\n", total.us(), outcome.root);

@@ -42,6 +42,16 @@ Result<void> run_action_scripts(const std::vector<std::string>& scripts, const c
   return {};
 }
 
+MoreDescriptors::MoreDescriptors() {
+  if (::getrlimit(RLIMIT_NOFILE, &before_) != 0) return;
+  const rlimit most{before_.rlim_max, before_.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &most);
+}
+
+MoreDescriptors::~MoreDescriptors() {
+  if (before_.rlim_max != 0) ::setrlimit(RLIMIT_NOFILE, &before_);
+}
+
 Result<void> signal_ready(int status_fd) {
   if (status_fd < 0) return {};
   char zero = 0;

@@ -2,6 +2,8 @@
 // What happens besides at the stages of a dump or restore: action scripts, --status-fd.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <string>
 #include <vector>
 
@@ -16,5 +18,18 @@ Result<void> run_action_scripts(const std::vector<std::string>& scripts, const c
 
 // Writes one zero byte and closes the descriptor; -1: nothing.
 Result<void> signal_ready(int status_fd);
+
+// As many descriptors as we may have: a dump borrows those of a tree, a restore makes them. What is inherited
+// by others is given back by the destructor.
+class MoreDescriptors {
+ public:
+  MoreDescriptors();
+  ~MoreDescriptors();
+  MoreDescriptors(const MoreDescriptors&) = delete;
+  MoreDescriptors& operator=(const MoreDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 }  // namespace bpfckpt

@@ -106,6 +106,7 @@ Result<pb::Stats> dump(const Options& options) {
     TRY(refuse(items));
     warn(model, options.policy);
   }
+  TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   TRY(options.at_stage("pre-dump"));
   target::Waiter waiter;
   target::RobustList robust;
@@ -134,6 +135,8 @@ Result<pb::Stats> dump(const Options& options) {
   stats.set_cure_us(stage.lap_us());
   if (options.after == After::LeaveRunning) tree.release();
   stats.set_frozen_us(frozen.us());
+
+  TRY(options.check_shape(model, special));
 
   // After: nobody waits for us any more, or everybody will be killed.
   TRY(refuse(diagnose::find_covered(model)));

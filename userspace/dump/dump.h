@@ -5,10 +5,12 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "images/manifest.pb.h"
 #include "kinds/policy.h"
 #include "model/model.h"
+#include "model/special_mapping.h"
 
 namespace bpfckpt::dump {
 
@@ -22,6 +24,8 @@ struct Options {
   After after = After::Kill;
   // Called at "pre-dump" and "post-dump" and so on; an error ends the dump.
   std::function<Result<void>(const char* stage)> at_stage;
+  // Whether a restore can make such a tree again; asked when all is read, and an error lets the tree go on.
+  std::function<Result<void>(const Model&, const std::vector<SpecialMapping>&)> check_shape;
 };
 
 // Leaves a complete checkpoint in the directory, or an error, no manifest, and a tree that runs on.

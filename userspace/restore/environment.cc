@@ -23,7 +23,7 @@ bool HostEnvironment::path_exists(const std::string& path) const {
 int HostEnvironment::descriptor_limit() const {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 20));
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_max, 1 << 20));
 }
 
 int HostEnvironment::caller_terminal() const {

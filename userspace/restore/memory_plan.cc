@@ -18,6 +18,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
+#include <string_view>
 
 #include "kinds/memory_file.h"
 #include "model/vm_flags.h"
@@ -136,7 +138,8 @@ class MemoryPlanner {
       common_ = common_ranges(parent_mm_->vmas(), mm_.vmas());
       drop_parents();
     }
-    TRY(move_special_mappings());
+    TRY(check_special_mappings(plan_.environment(), mm_));
+    move_special_mappings();
     TRY(map());
     read_pages();
     return {};
@@ -181,7 +184,7 @@ class MemoryPlanner {
 
   // From the staging place (or from where the parent has them) to where the process had them. They may
   // overlap there, so that those which move go to the staging place first.
-  Result<void> move_special_mappings() {
+  void move_special_mappings() {
     for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
       std::uint64_t len = ours.end - ours.start;
       const pb::Vma* wanted = special(mm_, ours.name);
@@ -196,10 +199,6 @@ class MemoryPlanner {
         plan_.call(pid_, SYS_munmap, {from, len}, "was unmapped by the process");
         continue;
       }
-      if (wanted->end() - wanted->start() != len)
-        return fail(
-            Error::conflict(fmt::format("pid {}: {} has {} bytes here, {} in the image: another kernel", pid_,
-                                        ours.name, len, wanted->end() - wanted->start())));
     }
     for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
       const pb::Vma* wanted = special(mm_, ours.name);
@@ -213,15 +212,6 @@ class MemoryPlanner {
                  {staging_of(ours.name), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, wanted->start()},
                  "special mapping");
     }
-    for (const pb::Vma& vma : mm_.vmas()) {
-      if (vma.kind() != pb::SPECIAL || vma.name() == "[vsyscall]") continue;
-      bool have = std::ranges::any_of(plan_.environment().special_mappings(),
-                                      [&](const SpecialMapping& ours) { return ours.name == vma.name(); });
-      if (!have)
-        return fail(Error::conflict(
-            fmt::format("pid {}: mapping {} does not exist here: another kernel", pid_, vma.name())));
-    }
-    return {};
   }
 
   static const pb::Vma* special(const pb::AddressSpace& mm, const std::string& name) {
@@ -401,6 +391,23 @@ Result<void> plan_mapped_files(Planning& planning) {
         TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
     if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());
+  }
+  return {};
+}
+
+Result<void> check_special_mappings(const Environment& environment, const pb::AddressSpace& mm) {
+  const std::vector<SpecialMapping> ours = environment.special_mappings();
+  std::set<std::string_view> seen;
+  for (const pb::Vma& vma : mm.vmas()) {
+    if (vma.kind() != pb::SPECIAL || vma.name() == "[vsyscall]") continue;
+    auto same = std::ranges::find(ours, vma.name(), &SpecialMapping::name);
+    if (same == ours.end())
+      return fail(Error::conflict(fmt::format("mapping {} does not exist here: another kernel", vma.name())));
+    // The kernel moves them whole only (special_mapping_mremap()).
+    if (!seen.insert(vma.name()).second || vma.end() - vma.start() != same->end - same->start)
+      return fail(Error::conflict(
+          fmt::format("mapping {} at {:#x} is not whole, or of another kernel: it has {} bytes, {} here",
+                      vma.name(), vma.start(), vma.end() - vma.start(), same->end - same->start)));
   }
   return {};
 }

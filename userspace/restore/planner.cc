@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 
 #include "model/living_thread.h"
@@ -98,7 +99,9 @@ void plan_root(Planning& planning) {
   plan.try_call(root, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, 0}, "io priority");
 }
 
-Result<void> plan_memory_by_generations(Planning& planning) {
+// `plan_one` is called for one process of each address space, when it exists.
+Result<void> plan_by_generations(Planning& planning,
+                                 const std::function<Result<void>(const pb::Process&)>& plan_one) {
   std::vector<const pb::Process*> waiting = memory_owners(planning.model());
   const ModelIndex& index = planning.plan.index();
   const auto is_filled = [&](const pb::Process& p) { return planning.filled.contains(p.mm_id()); };
@@ -119,7 +122,7 @@ Result<void> plan_memory_by_generations(Planning& planning) {
     for (const pb::Process* process : now)
       if (planning.late.contains(process->pid())) TRY(plan_late_child(planning, *process));
     planning.plan.phase("memory");
-    for (const pb::Process* process : now) TRY(plan_memory(planning, *process));
+    for (const pb::Process* process : now) TRY(plan_one(*process));
     for (const pb::Process* process : now) planning.filled.insert(process->mm_id());
     waiting = std::move(later);
   }
@@ -167,7 +170,8 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_file_helpers(planning, true));
   TRY(plan_removed_places(planning));
   TRY(plan_mapped_files(planning));
-  TRY(plan_memory_by_generations(planning));
+  TRY(plan_by_generations(planning,
+                          [&](const pb::Process& process) { return plan_memory(planning, process); }));
   plan_groups(planning);
   TRY(plan_file_helpers(planning, false));
   builder.phase("threads");
@@ -206,6 +210,20 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   plan_names_end(planning);
   assign_slots(planning);
   return builder.finish();
+}
+
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
+  ModelIndex index(model);
+  PlanBuilder builder(model, index, environment);
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}};
+  builder.plan().root = model.tasks.processes(0).pid();
+  TRY(choose_arena(planning));
+  TRY(choose_channel(planning));
+  TRY(plan_tree(planning));
+  return plan_by_generations(planning, [&](const pb::Process& process) -> Result<void> {
+    TRY(check_special_mappings(environment, *index.address_space(process.mm_id())), "pid {}", process.pid());
+    return {};
+  });
 }
 
 }  // namespace bpfckpt::restore

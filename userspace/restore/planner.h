@@ -51,9 +51,12 @@ struct Planning {
   const Model& model() const { return plan.model(); }
 };
 
-// The whole plan. Fails with Unsupported where the tree's shape cannot be made again; dump asks too, before
-// it stops anything.
+// The whole plan. Fails with Unsupported where the tree's shape cannot be made again.
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment);
+
+// Whether there will be a plan, as far as processes and the room between their mappings go: asked by a dump
+// while the tree still lives.
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment);
 
 // --- the planners, in the order in which make_plan() calls them
 // ------------------------------------------------------
@@ -76,6 +79,8 @@ LateChildren find_late_children(const Model& model, const ModelIndex& index);
 Result<void> plan_mapped_files(Planning& planning);
 // Precondition: the process was forked, and so is in `born_with`, unless it is the root.
 Result<void> plan_memory(Planning& planning, const pb::Process& process);
+// Unsupported or Conflict: the special mappings of this kernel cannot be what the process had.
+Result<void> check_special_mappings(const Environment& environment, const pb::AddressSpace& mm);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
 // Seals: nothing can be changed afterwards.

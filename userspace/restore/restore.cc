@@ -87,8 +87,7 @@ target::ResumeThread thread_to_resume(const pb::Thread& thread) {
   return out;
 }
 
-std::vector<target::ResumeProcess> what_to_resume(const Model& model, const ModelIndex& index,
-                                                  bool leave_stopped) {
+std::vector<target::ResumeProcess> what_to_resume(const Model& model, bool leave_stopped) {
   std::vector<target::ResumeProcess> processes;
   for (const pb::Process& process : model.tasks.processes()) {
     if (process.state() == pb::ZOMBIE) continue;
@@ -98,10 +97,6 @@ std::vector<target::ResumeProcess> what_to_resume(const Model& model, const Mode
       out.stop_signal = static_cast<int>(process.stop_signal());
     else if (process.state() == pb::STOPPED || leave_stopped)
       out.stop_signal = SIGSTOP;
-    if (const pb::AddressSpace* mm = index.address_space(process.mm_id()))
-      for (const pb::Vma& vma : mm->vmas())
-        if (vma.kind() == pb::SPECIAL && vma.name() == "[vdso]")
-          out.vdso = target::RemoteAddress(vma.start());
     for (const pb::Thread& thread : process.threads())
       if (!thread.exited()) out.threads.push_back(thread_to_resume(thread));
     processes.push_back(std::move(out));
@@ -155,7 +150,7 @@ Result<Outcome> restore(const Options& options) {
   TRY(contents.wait());
 
   // Everybody becomes what they were, and all go on together.
-  auto processes = what_to_resume(model, reader.index(), options.leave_stopped);
+  auto processes = what_to_resume(model, options.leave_stopped);
   TRY_ASSIGN(target::HeldTree held,
              target::hold(waiter, processes, executor.area().range(), executor.take_seized()), "resume");
   TRY(options.at_stage("pre-resume", executor.root()));

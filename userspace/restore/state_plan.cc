@@ -192,6 +192,16 @@ void plan_pending(PlanBuilder& plan, Actor pid, Actor tid, const std::string& in
     plan.call(tid, SYS_rt_sigqueueinfo, {pid, signal, bytes}, "pending signal");
 }
 
+bool has_pending(const pb::Process& process) {
+  return !process.pending().empty() ||
+         std::ranges::any_of(process.threads(), [](const pb::Thread& t) { return !t.pending().empty(); });
+}
+
+void plan_limit(PlanBuilder& plan, const pb::Process& process, int which) {
+  rlimit limit{process.rlimits(which).soft(), process.rlimits(which).hard()};
+  plan.call(process.pid(), SYS_prlimit64, {0, which, Operand::data(plan.bytes_of(limit)), 0}, "limit");
+}
+
 }  // namespace
 
 void plan_process_state(Planning& planning, const pb::Process& process) {
@@ -210,10 +220,15 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
   plan_itimer(plan, pid, ITIMER_REAL, process.itimer_real());
   plan_itimer(plan, pid, ITIMER_VIRTUAL, process.itimer_virtual());
   plan_itimer(plan, pid, ITIMER_PROF, process.itimer_prof());
-  for (int i = 0; i < process.rlimits_size(); i++) {
-    rlimit limit{process.rlimits(i).soft(), process.rlimits(i).hard()};
-    plan.call(pid, SYS_prlimit64, {0, i, Operand::data(plan.bytes_of(limit)), 0}, "limit");
-  }
+  for (int i = 0; i < process.rlimits_size(); i++)
+    if (i != RLIMIT_SIGPENDING || !has_pending(process)) plan_limit(plan, process, i);
+  // Signals are queued when the process has its credentials, and count against its user's limit. Not
+  // everybody can lift ours.
+  if (has_pending(process))
+    plan.try_call(
+        pid, SYS_prlimit64,
+        {0, RLIMIT_SIGPENDING, Operand::data(plan.bytes_of(rlimit{RLIM_INFINITY, RLIM_INFINITY})), 0},
+        "for pending signals");
 }
 
 void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread) {
@@ -276,6 +291,8 @@ void plan_process_end(Planning& planning, const pb::Process& process) {
     if (mm->mdwe() != 0) plan.call(pid, SYS_prctl, {65 /*PR_SET_MDWE*/, mm->mdwe(), 0, 0, 0});
   }
   for (const std::string& info : process.pending()) plan_pending(plan, pid, pid, info, false);
+  if (has_pending(process) && process.rlimits_size() > RLIMIT_SIGPENDING)
+    plan_limit(plan, process, RLIMIT_SIGPENDING);
 }
 
 void plan_zombies(Planning& planning) {

@@ -111,8 +111,8 @@ Registers enter_call(const Registers& base, RemoteAddress instruction, long nr,
                      std::array<std::uint64_t, 6> args);
 std::int64_t call_result(const Registers& registers);
 
-// Offset of a system call instruction in this kernel's vDSO, looked for in our own.
-Result<std::uint64_t> vdso_call_offset();
+// Offset of a system call instruction in the code.
+Result<std::uint64_t> call_offset(std::span<const std::byte> code);
 
 // Where the gate goes in a vDSO of `image`: an offset, into its zero tail or over its section headers, which
 // nobody reads at run time. Error::Unsupported if there is no room.

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "parasite/embedded.h"
 #include "target/memory.h"
 
 namespace bpfckpt::target {
@@ -75,7 +76,7 @@ Result<void> HeldTree::release() {
 
 Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processes, RemoteRange area,
                       std::map<pid_t, SeizedTask> seized) {
-  TRY_ASSIGN(const std::uint64_t call_offset, arch::vdso_call_offset());
+  TRY_ASSIGN(const std::uint64_t call_offset, arch::call_offset(parasite::blob()));
   HeldTree held;
   held.processes_.reserve(processes.size());
   for (const ResumeProcess& process : processes)
@@ -98,22 +99,25 @@ Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processe
   for (auto& process : held.processes_)
     for (SeizedTask& task : process.threads) TRY(must_stop(task, deadline), "pid {}", process.pid);
 
-  // One thread of each process unmaps the area: it makes the call, at an instruction of the vDSO, and is
-  // stopped again before the instruction that follows. A syscall-stop is taken to get there, as we may be
-  // lost with the tree now.
+  // One thread of each process unmaps the area: it makes the call, at an instruction of the area itself (a
+  // process may have unmapped its vDSO), and is stopped again before the instruction that follows. A
+  // syscall-stop is taken to get there, as we may be lost with the tree now. All are there before the first
+  // goes on: processes may share their memory.
   for (std::size_t i = 0; i < processes.size(); ++i) {
     SeizedTask& task = held.processes_[i].threads.front();
     TRY_ASSIGN(const Registers before, task.registers());
-    TRY(task.set_registers(arch::enter_call(before, processes[i].vdso + call_offset, SYS_munmap,
+    TRY(task.set_registers(arch::enter_call(before, area.start + call_offset, SYS_munmap,
                                             {area.start.value(), area.size(), 0, 0, 0, 0})));
     TRY(task.resume_to_call());
   }
   for (auto& process : held.processes_) {
     SeizedTask& task = process.threads.front();
     TRY(task.wait_call(deadline), "pid {}", process.pid);
+  }
+  for (auto& process : held.processes_) {
     // A PTRACE_EVENT_STOP, not the syscall-exit-stop: only on its way does the kernel look at interrupted
     // calls (arch_do_signal_or_restart()), which furnish() leaves to it.
-    TRY(task.make_call());
+    TRY(process.threads.front().make_call());
   }
   for (std::size_t i = 0; i < processes.size(); ++i) {
     auto& threads = held.processes_[i].threads;

@@ -29,7 +29,6 @@ struct ResumeThread {
 
 struct ResumeProcess {
   pid_t pid = 0;
-  RemoteAddress vdso;  // where this kernel's vDSO is mapped now
   std::vector<ResumeThread> threads;
   int stop_signal = 0;   // not 0: to be found stopped by that signal (SIGSTOP, ...)
   bool seccomp = false;  // a filter or strict mode is already on

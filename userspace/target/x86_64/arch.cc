@@ -143,13 +143,6 @@ Registers outside_of_calls(const Registers& base) {
   return registers;
 }
 
-std::span<const std::byte> own_vdso() {
-  const auto* start = reinterpret_cast<const std::byte*>(::getauxval(AT_SYSINFO_EHDR));
-  if (start == nullptr) return {};
-  const auto& header = *reinterpret_cast<const Elf64_Ehdr*>(start);
-  return {start, header.e_shoff + std::size_t{header.e_shnum} * header.e_shentsize};
-}
-
 }  // namespace
 
 const int kShadowStackRegset = 0x204;  // NT_X86_SHSTK, since 6.6
@@ -356,13 +349,12 @@ std::int64_t call_result(const Registers& registers) {
   return static_cast<std::int64_t>(registers.rax);
 }
 
-Result<std::uint64_t> vdso_call_offset() {
+Result<std::uint64_t> call_offset(std::span<const std::byte> code) {
   // Any place with these two bytes will do: decoding starts there.
   constexpr std::array kCall = {std::byte{0x0f}, std::byte{0x05}};
-  const auto image = own_vdso();
-  const auto found = std::ranges::search(image, kCall);
-  if (found.empty()) return fail(Error::missing_feature("no system call instruction in the vDSO"));
-  return static_cast<std::uint64_t>(found.begin() - image.begin());
+  const auto found = std::ranges::search(code, kCall);
+  if (found.empty()) return fail(Error::bug("no system call instruction in the code"));
+  return static_cast<std::uint64_t>(found.begin() - code.begin());
 }
 
 Result<std::size_t> gate_offset(std::span<const std::byte> image, std::size_t gate_bytes) {
