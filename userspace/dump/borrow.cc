@@ -121,6 +121,21 @@ Result<std::string> Borrower::link_again(int fd, const std::string& path) {
   return fail(Error::system("linkat"));
 }
 
+Result<kinds::EnrichContext::Pipe> Borrower::scratch_pipe(std::uint32_t capacity_bytes) {
+  if (!scratch_in_) {
+    int ends[2];
+    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return fail(Error::system("pipe2"));
+    scratch_out_.reset(ends[0]);
+    scratch_in_.reset(ends[1]);
+  }
+  if (capacity_bytes > scratch_bytes_) {
+    if (::fcntl(scratch_in_.get(), F_SETPIPE_SZ, capacity_bytes) < 0)
+      return fail(Error::system("F_SETPIPE_SZ"));
+    scratch_bytes_ = capacity_bytes;
+  }
+  return Pipe{scratch_out_.get(), scratch_in_.get()};
+}
+
 Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals) {
   std::unordered_map<std::uint32_t, pb::FileObject*> objects;
   for (pb::FileObject& object : *model.files.mutable_objects()) objects.emplace(object.id(), &object);

@@ -23,6 +23,7 @@ class Borrower : public kinds::EnrichContext {
 
   // The checkpoint is complete: its names belong to it.
   void keep_links() { links_.clear(); }
+  Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;
 
  private:
   struct Place {
@@ -37,6 +38,8 @@ class Borrower : public kinds::EnrichContext {
   std::unordered_map<std::uint32_t, Fd> pidfds_;
   image::RawImage contents_;
   std::vector<std::string> links_;
+  Fd scratch_out_, scratch_in_;
+  std::uint32_t scratch_bytes_ = 0;
 };
 
 // Lets every kind take what BPF could not see.

@@ -71,6 +71,12 @@ class Installed {
     bool close_on_exec = false;
   };
   virtual Occupant at(std::uint32_t pid, std::uint32_t fd) const = 0;
+  // A pipe of ours that can hold as many bytes: non-blocking, empty, and to be left empty, as it is the same
+  // for all.
+  struct Pipe {
+    int read_fd, write_fd;
+  };
+  virtual Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) = 0;
 };
 
 struct Kind {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 #include <vector>
 
 #include "bpf/records.h"
@@ -43,10 +43,11 @@ Result<void> describe(const file_record& record, pb::File&, pb::FileObject* obje
   if (object == nullptr) return {};
   pb::Pipe pipe;
   pipe.set_capacity_bytes(record.detail.pipe.ring_slots * kPageBytes);
+  pipe.set_unread_bytes(record.detail.pipe.fill_bytes);
   // All ends there are; settle() takes off those of the tree.
   pipe.set_outside_readers(record.detail.pipe.readers);
   pipe.set_outside_writers(record.detail.pipe.writers);
-  object->mutable_detail()->PackFrom(pipe);
+  pack(pipe, *object->mutable_detail());
   return {};
 }
 
@@ -56,7 +57,7 @@ Result<void> settle(Model& model) {
     std::uint32_t readers = 0, writers = 0;
     bool named = false;
   };
-  std::map<std::uint32_t, Ends> own;
+  std::unordered_map<std::uint32_t, Ends> own;
   for (const pb::File& file : model.files.files()) {
     if (file.kind() != kPipe.name || (file.flags() & O_PATH)) continue;
     Ends& ends = own[file.object_id()];
@@ -75,46 +76,51 @@ Result<void> settle(Model& model) {
     };
     pipe.set_outside_readers(outside(pipe.outside_readers(), ends.readers));
     pipe.set_outside_writers(outside(pipe.outside_writers(), ends.writers));
-    object.mutable_detail()->PackFrom(pipe);
+    pack(pipe, *object.mutable_detail());
   }
   return {};
+}
+
+// A description that can be read from. The end that we got may be one for writing only; the inode can be
+// opened for reading all the same.
+Result<Fd> reader_of(EnrichContext& context, const pb::File& file) {
+  TRY_ASSIGN(Fd end, context.borrow(file));
+  if ((file.flags() & O_ACCMODE) != O_WRONLY) return end;
+  Fd reader(::open(fmt::format("/proc/self/fd/{}", end.get()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!reader) return fail(Error::system("open for reading"));
+  return reader;
 }
 
 // The bytes stay where they are: they are duplicated with tee(2) into a pipe of ours, and read from there.
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* object) {
   if (object == nullptr) return {};
   TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object->detail(), "pipe"));
-  TRY_ASSIGN(Fd end, context.borrow(file));
-  // The end that we got may be one for writing only; the inode can be opened for reading all the same.
-  Fd reader(::open(fmt::format("/proc/self/fd/{}", end.get()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  if (!reader) return fail(Error::system("open for reading"));
-  int unread = 0;
-  if (::ioctl(reader.get(), FIONREAD, &unread) != 0) return fail(Error::system("FIONREAD"));
-  if (unread > 0) {
-    int ends[2];
-    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return fail(Error::system("pipe2"));
-    Fd copy_out(ends[0]), copy_in(ends[1]);
-    // Not more slots than the pipe itself has are needed; an unprivileged limit may refuse even these.
-    if (::fcntl(copy_in.get(), F_SETPIPE_SZ, pipe.capacity_bytes()) < 0)
-      return fail(Error::system("F_SETPIPE_SZ"));
-    ssize_t copied = ::tee(reader.get(), copy_in.get(), static_cast<std::size_t>(unread), SPLICE_F_NONBLOCK);
-    if (copied != unread) return fail(Error::system("tee", copied < 0 ? errno : EIO));
-    std::string data(static_cast<std::size_t>(unread), 0);
-    // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
-    // Without packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT)
-    // marks the writing one.
-    std::vector<std::uint32_t> taken;
-    for (std::size_t have = 0; have < data.size();) {
-      ssize_t n = ::read(copy_out.get(), data.data() + have, data.size() - have);
-      if (n <= 0) return fail(Error::system("read of the copy", n < 0 ? errno : EIO));
-      taken.push_back(static_cast<std::uint32_t>(n));
-      have += static_cast<std::size_t>(n);
-    }
-    if (taken.size() > 1 || (file.flags() & O_DIRECT))
-      pipe.mutable_packets()->Add(taken.begin(), taken.end());
-    pipe.set_data(std::move(data));
+  if (pipe.unread_bytes() == 0) return {};
+  TRY_ASSIGN(Fd reader, reader_of(context, file));
+  // Not more slots than the pipe itself has are needed; an unprivileged limit may refuse even these.
+  TRY_ASSIGN(EnrichContext::Pipe copy, context.scratch_pipe(pipe.capacity_bytes()));
+  ssize_t copied = ::tee(reader.get(), copy.write_fd, pipe.capacity_bytes(), SPLICE_F_NONBLOCK);
+  if (copied < 0 && errno != EAGAIN) return fail(Error::system("tee"));
+  // Somebody outside may have read or written since they were counted.
+  const bool alone = pipe.outside_readers() + pipe.outside_writers() == 0 && !is_fifo(file);
+  std::string data(static_cast<std::size_t>(std::max<ssize_t>(copied, 0)), 0);
+  // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
+  // Without packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT) marks
+  // the writing one.
+  std::vector<std::uint32_t> taken;
+  for (std::size_t have = 0; have < data.size();) {
+    ssize_t n = ::read(copy.read_fd, data.data() + have, data.size() - have);
+    if (n <= 0) return fail(Error::system("read of the copy", n < 0 ? errno : EIO));
+    taken.push_back(static_cast<std::uint32_t>(n));
+    have += static_cast<std::size_t>(n);
   }
-  object->mutable_detail()->PackFrom(pipe);
+  if (alone && data.size() != pipe.unread_bytes())
+    return fail(
+        Error::system(fmt::format("tee: {} bytes instead of {}", data.size(), pipe.unread_bytes()), EIO));
+  if (taken.size() > 1 || (file.flags() & O_DIRECT)) pipe.mutable_packets()->Add(taken.begin(), taken.end());
+  pipe.set_unread_bytes(data.size());
+  pipe.set_data(std::move(data));
+  pack(pipe, *object->mutable_detail());
   return {};
 }
 

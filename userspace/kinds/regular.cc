@@ -79,7 +79,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   ghost.set_gid(record.inode.gid);
   ghost.set_mtime_ns(file.inode().mtime_ns());
   ghost.set_atime_ns(file.inode().mtime_ns());
-  object->mutable_detail()->PackFrom(ghost);
+  pack(ghost, *object->mutable_detail());
   return {};
 }
 
@@ -108,7 +108,7 @@ Result<void> settle(Model& model) {
     else if (::lstat(file->path().path().c_str(), &st) == 0 && st.st_ino == file->inode().number() &&
              st.st_dev == file->inode().device())
       linked.set_path(file->path().path());
-    object.mutable_detail()->PackFrom(linked);
+    pack(linked, *object.mutable_detail());
   }
   return {};
 }
@@ -122,13 +122,13 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
     TRY_ASSIGN(std::string name, context.link_again(fd.get(), file.path().path()), "--link-remap");
     linked.set_path(name);
     linked.set_temporary(true);
-    object->mutable_detail()->PackFrom(linked);
+    pack(linked, *object->mutable_detail());
     return {};
   }
   TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
   TRY_ASSIGN(Fd fd, context.borrow(file));
   TRY(take_ghost(context, fd.get(), *object, ghost));
-  object->mutable_detail()->PackFrom(ghost);
+  pack(ghost, *object->mutable_detail());
   return {};
 }
 

@@ -126,7 +126,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   memory.set_uid(record.inode.uid);
   memory.set_gid(record.inode.gid);
   memory.set_mtime_ns(record.inode.mtime_ns);
-  object->mutable_detail()->PackFrom(memory);
+  pack(memory, *object->mutable_detail());
   return {};
 }
 
@@ -140,7 +140,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   TRY_ASSIGN(int image, context.content_image(*object, name));
   auto copy = memory.huge_page_shift() != 0 ? copy_huge_content : copy_content;
   TRY(copy(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *memory.mutable_content()));
-  object->mutable_detail()->PackFrom(memory);
+  pack(memory, *object->mutable_detail());
   return {};
 }
 
