@@ -159,14 +159,15 @@ Result<void> Builder::add_lists() {
 
 Result<std::uint32_t> Builder::file_id(const file_record& record) {
   const auto [id, fresh] = file_ids_.intern(record.file);
+  if (id == 0) return fail(Error::bug("a file without identity"));
   if (fresh) {
     pb::File* file = model_.files.add_files();
     file->set_id(id);
-    files_[id] = file;
+    files_.push_back(file);
     if (record.walk != WALK_NONE) lists_.try_emplace(record.list, List{file, {}});
     TRY(describe(record, *file));
   }
-  add_locks(record.held, *files_.at(id));
+  add_locks(record.held, *files_[id - 1]);
   return id;
 }
 
@@ -177,7 +178,7 @@ Result<void> Builder::add_file_record(const file_record& record) {
     return {};
   }
   if (record.fd == FILE_OF_VMA) {
-    if (last_vma_ != nullptr) set_vma_file(*last_vma_, *last_vma_record_, *files_.at(id));
+    if (last_vma_ != nullptr) set_vma_file(*last_vma_, *last_vma_record_, *files_[id - 1]);
     return {};
   }
   const auto [table_id, fresh] = table_ids_.intern(record.table);

@@ -82,7 +82,7 @@ class Builder {
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
   std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
-  std::unordered_map<std::uint32_t, pb::File*> files_;
+  std::vector<pb::File*> files_;  // by id, from 1 on
   struct List {
     pb::File* file = nullptr;
     std::vector<const record_head*> items;

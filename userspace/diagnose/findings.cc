@@ -144,6 +144,8 @@ class Finder {
       finding = unsupported("unsupported-file", "its kind is not known");
     else if (kind->diagnose != nullptr)
       finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
+    // Most are neither told nor locked; nothing is put together for those.
+    if (!wanted(finding) && !file->has_locks()) return;
     std::string subject = fmt::format("fd {}", entry.fd());
     look_at_locks(subject, *file);
     add(std::move(subject), kinds::describe_name(*file), file->kind(), std::move(finding));

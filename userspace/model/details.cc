@@ -15,6 +15,17 @@ using google::protobuf::Message;
 constexpr std::string_view kTypePrefix = "type.googleapis.com/";
 constexpr std::string_view kPackage = "bpfckpt.pb.";
 
+// Most details can hold none, and to walk through a message by reflection costs more than all else that is
+// checked of it.
+bool can_hold_content(const google::protobuf::Descriptor& type, int depth = 0) {
+  constexpr int kDeep = 8;  // a type may hold itself
+  if (depth == kDeep || &type == pb::Content::descriptor()) return true;
+  for (int i = 0; i < type.field_count(); ++i)
+    if (const auto* inner = type.field(i)->message_type(); inner && can_hold_content(*inner, depth + 1))
+      return true;
+  return false;
+}
+
 Result<void> visit_contents(const Message& message,
                             const std::function<Result<void>(const pb::Content&)>& visit) {
   if (message.GetDescriptor() == pb::Content::descriptor())
@@ -56,6 +67,7 @@ Result<std::unique_ptr<Message>> unpack(const google::protobuf::Any& detail) {
 Result<void> for_each_content(const google::protobuf::Any& detail,
                               const std::function<Result<void>(const pb::Content&)>& visit) {
   TRY_ASSIGN(auto message, unpack(detail));
+  if (!can_hold_content(*message->GetDescriptor())) return {};
   return visit_contents(*message, visit);
 }
 

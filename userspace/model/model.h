@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 #include "images/file.pb.h"
@@ -41,12 +42,30 @@ class ModelIndex {
   const pb::SeccompFilter* seccomp_filter(std::uint32_t id) const { return find(seccomp_filters_, id); }
 
  private:
+  // Ids that we gave are the numbers from 1 on; pids, and what a foreign image says, can be any.
   template <class T>
-  using Table = std::unordered_map<std::uint32_t, const T*>;
+  class Table {
+   public:
+    void expect_ids_to(int last) { dense_.resize(static_cast<std::size_t>(last) + 1); }
+    void add(std::uint32_t key, const T* value) {
+      if (key >= dense_.size())
+        sparse_.emplace(key, value);
+      else if (dense_[key] == nullptr)
+        dense_[key] = value;
+    }
+    const T* find(std::uint32_t key) const {
+      if (key < dense_.size()) return dense_[key];
+      auto it = sparse_.find(key);
+      return it == sparse_.end() ? nullptr : it->second;
+    }
+
+   private:
+    std::vector<const T*> dense_;
+    std::unordered_map<std::uint32_t, const T*> sparse_;
+  };
   template <class T>
   static const T* find(const Table<T>& table, std::uint32_t key) {
-    auto it = table.find(key);
-    return it == table.end() ? nullptr : it->second;
+    return table.find(key);
   }
 
   Table<pb::Process> processes_;
