@@ -5,7 +5,7 @@ find_package(Threads REQUIRED)
 # this one library, which is as large as all others together.
 find_library(BPFCKPT_PROTOBUF_ARCHIVE libprotobuf.a)
 if(BPFCKPT_PROTOBUF_ARCHIVE)
-  set(Protobuf_USE_STATIC_LIBS ON)
+  set(Protobuf_LIBRARY_RELEASE ${BPFCKPT_PROTOBUF_ARCHIVE} CACHE FILEPATH "protobuf, into the program itself" FORCE)
 endif()
 find_package(Protobuf REQUIRED)
 find_package(CLI11 REQUIRED)

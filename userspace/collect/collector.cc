@@ -286,7 +286,7 @@ void Collector::recycle(Records records) {
 }
 
 Result<std::vector<SpecialMapping>> Collector::own_special_mappings() {
-  Records records;
+  Records records = std::exchange(impl_->spare, Records{});
   TRY_ASSIGN(const Fd link,
              collect::make_link(impl_->programs.fd(Program::DumpVmas), Scope::process(::getpid())));
   TRY(collect::read_all(link.get(), records));
@@ -298,6 +298,7 @@ Result<std::vector<SpecialMapping>> Collector::own_special_mappings() {
           {std::string(vma->name, ::strnlen(vma->name, sizeof(vma->name))), vma->start, vma->end});
     return {};
   }));
+  recycle(std::move(records));
   return mappings;
 }
 
