@@ -104,6 +104,9 @@ Result<int> run(const cli::Command& command) {
 void keep_freed_memory() {
   ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's own limit
+  // Each freed run of 64 KiB would have the small blocks that are kept for quick reuse (beyond those of the
+  // thread's own cache) merged: a sixth of the processor time of 20,000 descriptors.
+  ::mallopt(M_MXFAST, 0);
 }
 
 int report(const Error& error, bool json) {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "kinds/names.h"
 #include "model/living_thread.h"
@@ -41,13 +41,18 @@ bool in_directory(const std::string& name, Change change) {
 
 }  // namespace
 
-Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(writer) {
+void Borrower::place(std::uint32_t file_id, Place place) {
+  if (file_id < places_.size() && places_[file_id].pid == 0) places_[file_id] = place;
+}
+
+Borrower::Borrower(const Model& model, image::ImageWriter& writer)
+    : writer_(writer), places_(static_cast<std::size_t>(model.files.files_size()) + 1) {
   ModelIndex index(model);
   for (const pb::Process& process : model.tasks.processes()) {
     if (process.state() == pb::ZOMBIE) continue;
     if (const pb::FdTable* table = index.fd_table(process.fd_table_id()))
       for (const pb::FdEntry& entry : table->entries())
-        places_.try_emplace(entry.file_id(), Place{living_thread(process).tid(), entry.fd(), 0, 0});
+        place(entry.file_id(), {living_thread(process).tid(), entry.fd(), 0, 0});
   }
   // A descriptor is the better way: a mapping may be of a part only, and its link is looked up by name.
   for (const pb::Process& process : model.tasks.processes()) {
@@ -55,9 +60,8 @@ Borrower::Borrower(const Model& model, image::ImageWriter& writer) : writer_(wri
     if (mm == nullptr) continue;
     for (const pb::Vma& vma : mm->vmas())
       if (vma.file_id() != 0)
-        places_.try_emplace(vma.file_id(), Place{living_thread(process).tid(), -1, vma.start(), vma.end()});
-    if (mm->exe_file_id() != 0)
-      places_.try_emplace(mm->exe_file_id(), Place{living_thread(process).tid(), -1, 0, 0});
+        place(vma.file_id(), {living_thread(process).tid(), -1, vma.start(), vma.end()});
+    if (mm->exe_file_id() != 0) place(mm->exe_file_id(), {living_thread(process).tid(), -1, 0, 0});
   }
 }
 
@@ -73,9 +77,9 @@ Result<int> Borrower::pidfd(std::uint32_t pid) {
 }
 
 Result<Fd> Borrower::borrow(const pb::File& file) {
-  auto it = places_.find(file.id());
-  if (it == places_.end()) return fail(Error::bug(fmt::format("nobody has file {}", file.id())));
-  const Place& place = it->second;
+  if (file.id() >= places_.size() || places_[file.id()].pid == 0)
+    return fail(Error::bug(fmt::format("nobody has file {}", file.id())));
+  const Place& place = places_[file.id()];
   if (place.fd >= 0) {
     TRY_ASSIGN(int pidfd, this->pidfd(place.pid));
     Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, place.fd, 0)));
@@ -137,18 +141,17 @@ Result<kinds::EnrichContext::Pipe> Borrower::scratch_pipe(std::uint32_t capacity
 }
 
 Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals) {
-  std::unordered_map<std::uint32_t, pb::FileObject*> objects;
-  for (pb::FileObject& object : *model.files.mutable_objects()) objects.emplace(object.id(), &object);
-  std::set<std::uint32_t> done;
+  // By id, from 1 on; those that were seen to are taken out.
+  std::vector<pb::FileObject*> objects(static_cast<std::size_t>(model.files.objects_size()) + 1);
+  for (pb::FileObject& object : *model.files.mutable_objects()) objects.at(object.id()) = &object;
   for (pb::File& file : *model.files.mutable_files()) {
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->enrich == nullptr) continue;
     if (kinds::is_external(file, externals)) continue;
     pb::FileObject* object = nullptr;
     if (file.object_id() != 0) {
-      if (!done.insert(file.object_id()).second) continue;
-      auto it = objects.find(file.object_id());
-      if (it != objects.end()) object = it->second;
+      object = std::exchange(objects.at(file.object_id()), nullptr);
+      if (object == nullptr) continue;
     }
     TRY(kind->enrich(context, file, object), "{} ({})", kinds::describe_name(file), file.kind());
   }

@@ -32,9 +32,11 @@ class Borrower : public kinds::EnrichContext {
     std::uint64_t start = 0, end = 0;  // a mapping of it; or, both 0: the executable
   };
   Result<int> pidfd(std::uint32_t pid);
+  // The first to say where a file is counts.
+  void place(std::uint32_t file_id, Place place);
 
   image::ImageWriter& writer_;
-  std::unordered_map<std::uint32_t, Place> places_;  // by file id
+  std::vector<Place> places_;  // by file id; pid 0: not known
   std::unordered_map<std::uint32_t, Fd> pidfds_;
   image::RawImage contents_;
   std::vector<std::string> links_;
