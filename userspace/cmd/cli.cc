@@ -534,17 +534,22 @@ Result<Command> parse(std::span<const std::string> argv, std::span<const std::st
   if (first.default_config)
     for (const auto& path : default_configs) TRY(add_file(path, false));
   for (const auto& path : first.config) TRY(add_file(path, true));
+  auto complete = [&](const Front& parsed, Settings& settings) -> Result<Command> {
+    TRY(parsed.check_action(action->bit, action->name), "{}", frame);
+    if (dashes != argv.end()) settings.command.assign(dashes + 1, argv.end());
+    auto command = options_of(action->bit, settings);
+    if (!command) return fail(std::move(command.error()).in(frame));
+    return command;
+  };
+  // To set up the parser takes as long as to dump a small process: it is not done again for nothing.
+  if (with_config.empty()) return complete(front, first);
+
   TRY_ASSIGN(with_config, normalise(with_config));
   with_config.insert(with_config.end(), words.begin(), words.end());
-
   Settings settings;
   Front whole(settings);
   TRY(whole.parse(with_config), "{}", frame);
-  TRY(whole.check_action(action->bit, action->name), "{}", frame);
-  if (dashes != argv.end()) settings.command.assign(dashes + 1, argv.end());
-  auto command = options_of(action->bit, settings);
-  if (!command) return fail(std::move(command.error()).in(frame));
-  return command;
+  return complete(whole, settings);
 }
 
 std::vector<std::string> default_config_paths() {
