@@ -7,6 +7,7 @@
 //   vmas N          N mappings that the kernel cannot merge, every second one with a page in it
 //   files N         N regular files open, each its own, in the current directory
 //   pipes N         N descriptors: N/2 pipes, each with a few bytes in it
+//   mixed N         N descriptors of several kinds: files, deleted files, directories, memfds, pipes
 //   memory N        N MiB of random bytes
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -98,6 +99,25 @@ void pipes(int count) {
   }
 }
 
+// Six descriptors at a time.
+void mixed(int count) {
+  raise_descriptor_limit();
+  for (int i = 0; i < count; i += 6) {
+    auto name = std::to_string(i);
+    int file = ::open(("file" + name).c_str(), O_RDWR | O_CREAT, 0600);
+    int deleted = ::open(("gone" + name).c_str(), O_RDWR | O_CREAT, 0600);
+    int directory = ::open(".", O_RDONLY | O_DIRECTORY);
+    int memory = ::memfd_create(name.c_str(), 0);
+    int ends[2];
+    check(file >= 0 && deleted >= 0 && directory >= 0, "open");
+    check(::unlink(("gone" + name).c_str()) == 0, "unlink");
+    check(memory >= 0, "memfd_create");
+    check(::pipe(ends) == 0, "pipe");
+    for (int fd : {file, deleted, memory, ends[1]})
+      check(::write(fd, name.data(), name.size()) == static_cast<ssize_t>(name.size()), "write");
+  }
+}
+
 void memory(int mebibytes) {
   auto len_bytes = static_cast<std::size_t>(mebibytes) << 20;
   void* base = ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -128,6 +148,8 @@ int main(int argc, char** argv) {
     files(count);
   } else if (kind == "pipes") {
     pipes(count);
+  } else if (kind == "mixed") {
+    mixed(count);
   } else if (kind == "memory") {
     memory(count);
   } else if (kind != "plain") {
