@@ -67,11 +67,14 @@ static __always_inline void fill_owner(struct file *file, __u32 level, struct fi
 		owner = member_address(file, struct file___v61, f_owner);
 	else
 		owner = BPF_CORE_READ(file, f_owner);
-	if (!owner || !BPF_CORE_READ(owner, pid))
+	if (!owner)
+		return;
+	/* F_SETSIG needs no owner. */
+	record->owner_signal = BPF_CORE_READ(owner, signum);
+	if (!BPF_CORE_READ(owner, pid))
 		return;
 	record->owner_pid = pid_number(BPF_CORE_READ(owner, pid), level);
 	record->owner_type = BPF_CORE_READ(owner, pid_type);
-	record->owner_signal = BPF_CORE_READ(owner, signum);
 	record->owner_uid = BPF_CORE_READ(owner, uid.val);
 	record->owner_euid = BPF_CORE_READ(owner, euid.val);
 }

@@ -98,6 +98,7 @@ enum file_kind {
 	FILE_KIND_SECCOMP_NOTIFY = 21,
 	FILE_KIND_TUN = 22,
 	FILE_KIND_BPF_OTHER = 23,	/* programs, links, ... */
+	FILE_KIND_BLOCKDEV = 24,
 };
 
 enum {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* A character device that is no terminal: inode.rdev says which. */
+/* A character device that is no terminal, or a block device: inode.rdev says which. */
 #ifndef BPFCKPT_KINDS_CHARDEV_H
 #define BPFCKPT_KINDS_CHARDEV_H
 
@@ -18,6 +18,11 @@ struct chardev_record {
 static __always_inline bool is_chardev(const struct inode_part *inode)
 {
 	return (inode->mode & S_IFMT) == S_IFCHR;
+}
+
+static __always_inline bool is_blockdev(const struct inode_part *inode)
+{
+	return (inode->mode & S_IFMT) == S_IFBLK;
 }
 
 static __always_inline void fill_chardev(const struct inode_part *inode, struct chardev_record *out)

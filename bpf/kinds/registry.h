@@ -18,6 +18,7 @@
 #include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
+#include "bpf/kinds/tun.h"
 #include "bpf/records.h"
 
 /* The common part of `record` is filled; sets kind and detail. */
@@ -50,6 +51,8 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_tty(inode)) {
 		record->kind = FILE_KIND_TTY;
 		fill_tty(file, level, &record->detail.tty);
+	} else if (is_tun(inode)) {
+		record->kind = FILE_KIND_TUN;
 	} else if (is_chardev(inode)) {
 		record->kind = FILE_KIND_CHARDEV;
 		fill_chardev(inode, &record->detail.chardev);
@@ -74,6 +77,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		fill_pidfd(file, inode, level, &record->detail.pidfd);
 	} else {
 		record->kind = refused_kind(record);
+	} else if (is_blockdev(inode)) {
+		record->kind = FILE_KIND_BLOCKDEV;
+		fill_chardev(inode, &record->detail.chardev);
 	}
 }
 

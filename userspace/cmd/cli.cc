@@ -198,7 +198,8 @@ void Front::resources(Settings& s) {
   boolean(kTrees, "--tcp-close", s.tcp_close, "take established TCP connections as closed");
   boolean(kTrees, "--skip-in-flight", s.skip_in_flight, "leave out connections that are not yet accepted");
   boolean(kTrees, "--ext-unix-sk", s.ext_unix_sk, "allow unix sockets with a peer outside of the tree");
-  list(kTrees, "--external", s.external, "RES", "what exists outside: file[MNT:INO], tty[RDEV:DEV], ...");
+  list(kTrees, "--external", s.external, "RES",
+       "what exists outside: file[MNT:INO], tty[RDEV:DEV], dev[MAJ/MIN]:NAME, ...");
   list(kRestore, "--inherit-fd", s.inherit_fd, "fd[N]:RES", "give RES back by our descriptor N");
   boolean(kTrees, "--link-remap", s.link_remap, "link unlinked files that live on elsewhere again");
   value(kDump | kDiagnose, "--ghost-limit", s.ghost_limit, "SIZE",
@@ -352,9 +353,9 @@ Result<void> check_external(const Words& external) {
     if (std::ranges::find(kExternalNotYet, kind) != std::end(kExternalNotYet))
       return fail(Error::usage(fmt::format("--external {}: not yet", text)));
     if (open == std::string::npos || text.find(']', open) == std::string::npos ||
-        (kind != "file" && kind != "tty"))
-      return fail(
-          Error::usage(fmt::format("--external {}: file[MNT_ID:INO] or tty[RDEV:DEV] was expected", text)));
+        (kind != "file" && kind != "tty" && kind != "dev"))
+      return fail(Error::usage(fmt::format(
+          "--external {}: file[MNT_ID:INO], tty[RDEV:DEV] or dev[MAJ/MIN]:NAME was expected", text)));
   }
   return {};
 }

@@ -40,6 +40,6 @@ inline constexpr NotYet kNotYet[] = {
 };
 
 // Externals are refused by what they name: "net[...]" and its like.
-inline constexpr std::string_view kExternalNotYet[] = {"unix", "dev", "net", "pid", "mnt"};
+inline constexpr std::string_view kExternalNotYet[] = {"unix", "net", "pid", "mnt"};
 
 }  // namespace bpfckpt::cli

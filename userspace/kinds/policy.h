@@ -17,7 +17,7 @@ struct DumpPolicy {
   bool link_remap = false;
   bool ext_unix_sk = false;
   std::uint64_t ghost_limit_bytes = UINT64_MAX;
-  std::vector<std::string> external;  // "file[mnt:ino]", "tty[rdev:dev]", ...
+  std::vector<std::string> external;  // "file[mnt:ino]", "tty[rdev:dev]", "dev[maj/min]:name"
 };
 
 }  // namespace bpfckpt

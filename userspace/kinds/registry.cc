@@ -8,7 +8,8 @@
 namespace bpfckpt::kinds {
 
 extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
-    kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs;
+    kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs, kBlockdev,
+    kTun;
 
 namespace {
 
@@ -37,6 +38,8 @@ constexpr Row kRows[] = {
     {FILE_KIND_NSFS, &kNsfs},
     {FILE_KIND_MQUEUE, &kMqueue},
     {FILE_KIND_PROCFS, &kProcfs},
+    {FILE_KIND_TUN, &kTun},
+    {FILE_KIND_BLOCKDEV, &kBlockdev},
 };
 
 constexpr auto kKinds = [] {

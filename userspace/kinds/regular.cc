@@ -27,6 +27,7 @@
 #include "kinds/kind.h"
 #include "kinds/names.h"
 #include "kinds/objects.h"
+#include "kinds/place.h"
 #include "kinds/policy.h"
 
 namespace bpfckpt::kinds {
@@ -129,30 +130,6 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   TRY_ASSIGN(Fd fd, context.borrow(file));
   TRY(take_ghost(context, fd.get(), *object, ghost));
   pack(ghost, *object->mutable_detail());
-  return {};
-}
-
-// A symbolic link, a socket, a device: nobody has more of it than its place.
-Result<void> make_place(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object,
-                        const pb::GhostFile& ghost, DataId path) {
-  switch (ghost.mode() & S_IFMT) {
-    case S_IFLNK:
-      plan.call(kSelf, SYS_symlink, {Operand::data(plan.text(ghost.target())), Operand::data(path)},
-                "deleted symbolic link");
-      break;
-    case S_IFSOCK:
-    case S_IFCHR:
-    case S_IFBLK:
-      plan.call(kSelf, SYS_mknod, {Operand::data(path), ghost.mode(), file.inode().rdev()}, "deleted node");
-      plan.call(kSelf, SYS_chmod, {Operand::data(path), ghost.mode() & 07777});
-      break;
-    default:
-      return fail(Error::bad_image(fmt::format("a deleted file of mode {:o}", ghost.mode())));
-  }
-  plan.call(kSelf, SYS_lchown, {Operand::data(path), ghost.uid(), ghost.gid()});
-  OpId place = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_PATH | O_NOFOLLOW | O_CLOEXEC});
-  plan.call(kSelf, SYS_unlink, {Operand::data(path)});
-  plan.set_object(object.id(), Operand::result(place));
   return {};
 }
 

@@ -24,9 +24,9 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   int terminal = plan.environment().caller_terminal();
   if (terminal < 0)
     return fail(Error::conflict("it was a terminal, and bpfckpt has none to give (--inherit-fd gives one)"));
-  OpId fd =
-      plan.reopen(terminal, (file.flags() & ~static_cast<std::uint32_t>(O_CREAT)) | O_CLOEXEC | O_NOCTTY,
-                  "terminal for file");
+  OpId fd = plan.reopen(
+      terminal, (file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_ASYNC)) | O_CLOEXEC | O_NOCTTY,
+      "terminal for file");
   plan.set_file(file.id(), Operand::result(fd));
   return {};
 }

@@ -79,7 +79,8 @@ bool found_by_name(const pb::File& file, const ModelIndex& index) {
   if (object != nullptr && !linked_path(*object).empty()) return true;
   const std::string& path = file.path().path();
   if (path.empty() || path.front() != '/' || file.path().deleted()) return false;
-  if (file.kind() == "pipe" || file.kind() == "chardev") return true;
+  if (file.kind() == "pipe" || file.kind() == "chardev" || file.kind() == "blockdev" || file.kind() == "tun")
+    return true;
   return file.kind() == "regular" &&
          object == nullptr;  // with an object, its bytes travel with the checkpoint
 }

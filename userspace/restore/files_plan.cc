@@ -16,6 +16,7 @@
 
 #include "kinds/kind.h"
 #include "kinds/names.h"
+#include "kinds/place.h"
 #include "kinds/procfs.h"
 #include "restore/planner.h"
 
@@ -108,7 +109,9 @@ class FilesPlanner {
       for (; begin < end; begin++) TRY(finish_object(*files[begin]));
       plan_.release_files();
     }
-    return connect(files);
+    TRY(connect(files));
+    switch_async_on(files);
+    return {};
   }
 
  private:
@@ -169,7 +172,8 @@ class FilesPlanner {
 
   Result<void> make(const pb::File& file) {
     plan_.about(file.id());
-    for (const std::string& name : kinds::external_names(file)) {
+    const std::vector<std::string>& externals = planning_.policy.external;
+    for (const std::string& name : kinds::external_names(file, externals)) {
       auto it = planning_.policy.inherited.find(name);
       if (it == planning_.policy.inherited.end()) continue;
       OpId op = plan_.call(kSelf, SYS_fcntl, {it->second, F_DUPFD_CLOEXEC, 0}, "inherited for file");
@@ -177,17 +181,20 @@ class FilesPlanner {
       plan_.set_file(file.id(), Operand::result(op));
       return {};
     }
-    if (kinds::is_external(file, planning_.policy.external))
-      return fail(Error::conflict(fmt::format("it is external and must be given: --inherit-fd fd[N]:{}",
-                                              kinds::external_names(file).front())));
     const kinds::Kind* kind = kinds::find(file.kind());
-    if (kind == nullptr || kind->plan == nullptr)
+    auto plan = kind == nullptr ? nullptr : kind->plan;
+    if (kinds::is_external_device(file, externals))
+      plan = kinds::plan_device;
+    else if (kinds::is_external(file, externals))
+      return fail(Error::conflict(fmt::format("it is external and must be given: --inherit-fd fd[N]:{}",
+                                              kinds::external_names(file, externals).front())));
+    if (plan == nullptr)
       return fail(Error::unsupported(fmt::format("kind {} cannot be restored", file.kind())));
-    TRY(kind->plan(plan_, file, plan_.index().object(file.object_id())));
+    TRY(plan(plan_, file, plan_.index().object(file.object_id())));
     const Operand* fd = plan_.file(file.id());
     if (fd == nullptr) return fail(Error::bug("the kind made no descriptor"));
-    if (file.has_owner() && file.owner().pid() != 0) plan_owner(file.owner(), *fd);
-    // open(2) takes the flag without doing anything about it, and fcntl(2) looks at what changes only.
+    if (file.has_owner()) plan_owner(file.owner(), *fd);
+    // Not yet, where the kind switched it on: fcntl(2) looks at what changes only.
     if (file.flags() & O_ASYNC)
       plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags() & ~std::uint32_t{O_ASYNC}});
     return {};
@@ -198,7 +205,9 @@ class FilesPlanner {
       std::int32_t type, pid;
     } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
     // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
-    plan_.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan_.bytes_of(whom))}, "owner of file");
+    if (owner.pid() != 0)
+      plan_.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan_.bytes_of(whom))},
+                     "owner of file");
     if (owner.signal() != 0) plan_.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
   }
 
@@ -221,11 +230,20 @@ class FilesPlanner {
       }
       holder.table->take(wanted);
     }
-    // By somebody who has it: the signal's si_fd is the number by which this was called (fs/fcntl.c:setfl()).
-    const std::vector<Holder>& holders = holders_[file.id()];
-    if ((file.flags() & O_ASYNC) && !holders.empty())
-      plan_.call(holders.front().pid, SYS_fcntl, {holders.front().entry->fd(), F_SETFL, file.flags()},
-                 "O_ASYNC of file");
+    plan_.about(0);
+  }
+
+  // When nothing more is written or closed by us, which would send a signal. By somebody who has it: the
+  // signal's si_fd is the number by which this was called (fs/fcntl.c:setfl()).
+  void switch_async_on(const std::vector<const pb::File*>& files) {
+    plan_.phase("files, O_ASYNC");
+    for (const pb::File* file : files) {
+      const std::vector<Holder>& holders = holders_[file->id()];
+      if (!(file->flags() & O_ASYNC) || (file->flags() & O_PATH) || holders.empty()) continue;
+      plan_.about(holders.front().entry->fd());
+      plan_.call(holders.front().pid, SYS_fcntl, {holders.front().entry->fd(), F_SETFL, file->flags()},
+                 "O_ASYNC of fd");
+    }
     plan_.about(0);
   }
 

@@ -25,8 +25,9 @@ namespace {
 std::vector<std::uint32_t> inherited_files(const Model& model, const RestorePolicy& policy) {
   std::vector<std::uint32_t> ids;
   for (const pb::File& file : model.files.files()) {
-    if (kinds::is_external(file, policy.external)) ids.push_back(file.id());
-    for (const std::string& name : kinds::external_names(file))
+    if (kinds::is_external(file, policy.external) && !kinds::is_external_device(file, policy.external))
+      ids.push_back(file.id());
+    for (const std::string& name : kinds::external_names(file, policy.external))
       if (policy.inherited.contains(name)) ids.push_back(file.id());
   }
   return ids;
