@@ -14,7 +14,7 @@ struct pipe_record {
 	__u32 readers;		/* open ends, here or elsewhere in the system */
 	__u32 writers;
 	__u32 packet_slots;	/* used slots in packet mode (O_DIRECT) */
-	__u32 pad;
+	__u32 notifications;	/* O_NOTIFICATION_PIPE: the kernel writes to it */
 };
 
 #ifdef __bpf__
@@ -34,6 +34,7 @@ struct pipe_inode_info {
 	unsigned int ring_size;
 	unsigned int readers, writers;
 	struct pipe_buffer *bufs;
+	void *watch_queue;	/* with CONFIG_WATCH_QUEUE */
 };
 
 #pragma clang attribute pop
@@ -72,6 +73,8 @@ static __always_inline void fill_pipe(const struct file *file, struct pipe_recor
 	out->ring_slots = BPF_CORE_READ(pipe, ring_size);
 	out->readers = BPF_CORE_READ(pipe, readers);
 	out->writers = BPF_CORE_READ(pipe, writers);
+	if (bpf_core_field_exists(pipe->watch_queue))
+		out->notifications = BPF_CORE_READ(pipe, watch_queue) != NULL;
 	walk.slots = BPF_CORE_READ(pipe, bufs);
 	walk.tail = BPF_CORE_READ(pipe, tail);
 	walk.mask = out->ring_slots - 1;

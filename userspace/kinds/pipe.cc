@@ -47,6 +47,9 @@ Result<void> describe(const file_record& record, pb::File&, pb::FileObject* obje
   // All ends there are; settle() takes off those of the tree.
   pipe.set_outside_readers(record.detail.pipe.readers);
   pipe.set_outside_writers(record.detail.pipe.writers);
+  pipe.set_has_packets(record.detail.pipe.packet_slots != 0);
+  pipe.set_mixed(pipe.has_packets() && record.detail.pipe.packet_slots != record.detail.pipe.used_slots);
+  pipe.set_notifications(record.detail.pipe.notifications != 0);
   pack(pipe, *object->mutable_detail());
   return {};
 }
@@ -105,8 +108,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   const bool alone = pipe.outside_readers() + pipe.outside_writers() == 0 && !is_fifo(file);
   std::string data(static_cast<std::size_t>(std::max<ssize_t>(copied, 0)), 0);
   // tee() keeps the slots' packet flags (fs/splice.c:link_pipe()), so that one read() takes one packet.
-  // Without packets the first one takes all. The reading end does not say which it is: pipe2(O_DIRECT) marks
-  // the writing one.
+  // Without packets the first one takes all.
   std::vector<std::uint32_t> taken;
   for (std::size_t have = 0; have < data.size();) {
     ssize_t n = ::read(copy.read_fd, data.data() + have, data.size() - have);
@@ -117,7 +119,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   if (alone && data.size() != pipe.unread_bytes())
     return fail(
         Error::system(fmt::format("tee: {} bytes instead of {}", data.size(), pipe.unread_bytes()), EIO));
-  if (taken.size() > 1 || (file.flags() & O_DIRECT)) pipe.mutable_packets()->Add(taken.begin(), taken.end());
+  if (pipe.has_packets()) pipe.mutable_packets()->Add(taken.begin(), taken.end());
   pipe.set_unread_bytes(data.size());
   pipe.set_data(std::move(data));
   pack(pipe, *object->mutable_detail());
@@ -175,7 +177,9 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   TRY_ASSIGN(Operand made, plan_object(plan, file, *object));
   // A descriptor that pipe(2) itself gave lacks O_LARGEFILE, which open(2) always sets in a 64-bit process
   // and nothing takes away: such a description is the pipe's own end.
-  std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC);
+  // O_ASYNC by an opening is a flag that does nothing and that fcntl(2) cannot take away (fs/fcntl.c:
+  // fasync_remove_entry() clears it with the entry); it is switched on when all is made.
+  std::uint32_t flags = file.flags() & ~static_cast<std::uint32_t>(O_CREAT | O_EXCL | O_TRUNC | O_ASYNC);
   const Operand* writer = plan.object_end(object->id());
   if (writer != nullptr && !(flags & (kLargeFile | O_PATH)) && (flags & O_ACCMODE) != O_RDWR) {
     Operand end = (flags & O_ACCMODE) == O_WRONLY ? *writer : made;
@@ -195,6 +199,17 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 }
 
 Finding diagnose(const pb::File&, const pb::FileObject* object, const DumpPolicy&) {
+  auto pipe =
+      object == nullptr ? pb::Pipe() : unpack<pb::Pipe>(object->detail(), "pipe").value_or(pb::Pipe());
+  if (pipe.notifications())
+    return {Verdict::Unsupported, "pipe-notifications",
+            "it is a pipe of kernel notifications (O_NOTIFICATION_PIPE), whose watches cannot be asked for",
+            ""};
+  if (pipe.mixed())
+    return {
+        Verdict::Unsupported, "pipe-mixed",
+        "it holds packets (O_DIRECT) and bytes that are none; it can be taken when one or the other is read",
+        ""};
   if (std::string outside = object == nullptr ? "" : outside_ends(*object); !outside.empty())
     return {Verdict::Ok, "pipe-outside",
             outside + " outside of the tree; a restored tree has a pipe of its own, unless it is given one",
@@ -226,6 +241,7 @@ extern const Kind kPipe = {
     .not_kept =
         "how the bytes are spread over the ring; the inode number; ends outside "
         "of the tree, unless `--inherit-fd` gives the pipe",
+    .refused = "packets mixed with bytes that are none; pipes of notifications (`O_NOTIFICATION_PIPE`)",
     .describe = describe,
     .enrich = enrich,
     .make = make,
