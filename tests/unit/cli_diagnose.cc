@@ -3,6 +3,7 @@
 #include "cmd/diagnose.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <sstream>
 
@@ -17,6 +18,7 @@ namespace {
 Model model_with_device() {
   Model model = synthetic::make_model("pages-1", "pages-2", "contents");
   auto& device = synthetic::add_file(model, 90, "chardev", "/dev/kvm", 2);
+  device.mutable_inode()->set_mode(S_IFCHR | 0600);
   device.mutable_inode()->set_rdev(10 << 8 | 232);
   synthetic::add_fd(*model.files.mutable_tables(0), 30, 90);
   return model;
@@ -69,7 +71,8 @@ TEST_CASE("text: only what is in the way, lines that fit") {
   CHECK(text_of(model_with_device(), options) ==
         "pid 100: worker, running\n"
         "  unsupported   fd 30  chardev  /dev/kvm\n"
-        "                  character device 10:232: what its driver keeps is not known\n"
+        "                  character device 10:232: its driver keeps virtual machines (KVM) "
+        "(--external dev[10/232]:kvm helps)\n"
         "Cannot be dumped: 1 thing unsupported.\n");
   options.unsupported_only = false;
   options.width = 50;
@@ -78,6 +81,35 @@ TEST_CASE("text: only what is in the way, lines that fit") {
     CAPTURE(line);
     CHECK(line.size() <= 50 + 3);  // the ellipsis has three bytes
   }
+}
+
+TEST_CASE("what nobody knows is named, with why or with what helps") {
+  auto finding_for = [](const char* operations) {
+    Model model = synthetic::make_model("pages-1", "pages-2", "contents");
+    auto& file = synthetic::add_file(model, 90, "unsupported", "anything", 2);
+    file.set_operations(operations);
+    file.mutable_path()->set_mount_id(0x1b);
+    file.mutable_inode()->set_number(0x4d2);
+    synthetic::add_fd(*model.files.mutable_tables(0), 30, 90);
+    auto processes = diagnose_model(model, {});
+    CHECK_FALSE(is_dumpable(processes));
+    return find(processes[0], "fd 30")->finding;
+  };
+  CHECK(finding_for("anon_inode:kvm-vcpu:0").reason.find("KVM") != std::string::npos);
+  CHECK(finding_for("socket (ALG)").reason.find("cryptography") != std::string::npos);
+  CHECK(finding_for("place of anon_inode:[eventfd]").reason.find("O_PATH") != std::string::npos);
+  CHECK(finding_for("anon_inode:[new thing]").reason ==
+        "anon_inode:[new thing] is not known, and so not supported");
+  CHECK(finding_for("anon_inode:[new thing]").hint.empty());
+  CHECK(finding_for("x (file system 0x1234)").hint == "--external file[1b:4d2]");
+}
+
+TEST_CASE("a device that is external is opened again") {
+  auto processes = diagnose_model(model_with_device(), {.external = {"dev[10/232]:machines"}});
+  CHECK(is_dumpable(processes));
+  CHECK(find(processes[0], "fd 30")->finding.code == "external");
+  for (const char* other : {"dev[10/23]:kvm", "dev[10/2]", "dev[10/232", "machines"})
+    CHECK_FALSE(is_dumpable(diagnose_model(model_with_device(), {.external = {other}})));
 }
 
 TEST_CASE("colour only where it is asked for") {
@@ -97,7 +129,8 @@ TEST_CASE("JSON") {
       R"j({"root":100,"dumpable":false,"processes":[{"pid":100,"parent":0,"command":"worker","state":"running",)j"
       R"j("verdict":"unsupported","items":[{"subject":"fd 30","name":"/dev/kvm","kind":"chardev",)j"
       R"j("verdict":"unsupported","code":"device",)j"
-      R"j("reason":"character device 10:232: what its driver keeps is not known","hint":""}]},{"pid":101,)j"));
+      R"j("reason":"character device 10:232: its driver keeps virtual machines (KVM)",)j"
+      R"j("hint":"--external dev[10/232]:kvm"}]},{"pid":101,)j"));
 }
 
 TEST_CASE("one line a process") {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Descriptors, descriptions, and the objects behind them.
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -54,20 +52,6 @@ bool is_gone(const Records::VisibleFile& visible) {
          named.st_dev != visible.facts.st_dev;
 }
 
-// What people call a file that no kind knows: "anon_inode:[io_uring]", "socket", ...
-std::string operations_name(const file_record& record) {
-  const std::string name = printable({record.name, ::strnlen(record.name, sizeof record.name)});
-  if (record.inode.magic == ANON_INODE_FS_MAGIC) return "anon_inode:" + name;
-  switch (record.inode.mode & S_IFMT) {
-    case S_IFSOCK:
-      return "socket";
-    case S_IFBLK:
-      return "block device";
-    default:
-      return fmt::format("{} (file system {:#x})", name, record.inode.magic);
-  }
-}
-
 }  // namespace
 
 pb::Path to_path(const path_part& part, std::string_view string) {
@@ -111,7 +95,6 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   } else if (record.owner_signal != 0) {
     file.mutable_owner()->set_signal(record.owner_signal);
   }
-  if (kind.name == "unsupported") file.set_operations(operations_name(record));
   // What the kind is asked about is the file that was mapped, not the one underneath.
   file_record seen_through;
   const file_record* seen = &record;

@@ -138,7 +138,10 @@ class Finder {
     if (file == nullptr) return;
     const kinds::Kind* kind = kinds::find(file->kind());
     Finding finding;
-    if (kinds::is_external(*file, policy_.external))
+    if (kinds::is_external_device(*file, policy_.external))
+      finding = {Verdict::Ok, "external", "it stays behind; a restore opens it again, unless it is given it",
+                 "--inherit-fd"};
+    else if (kinds::is_external(*file, policy_.external))
       finding = {Verdict::Ok, "external", "it stays behind; a restore must be given it", "--inherit-fd"};
     else if (kind == nullptr)
       finding = unsupported("unsupported-file", "its kind is not known");
@@ -193,6 +196,8 @@ class Finder {
     if (const pb::File* file = index_.file(vma.file_id())) {
       const kinds::Kind* kind = kinds::find(file->kind());
       bool private_device = file->kind() == "chardev" && vma.kind() == pb::FILE_PRIVATE;  // /dev/zero
+      if (file->kind() == "unsupported")
+        return kind->diagnose(*file, index_.object(file->object_id()), policy_);
       if ((kind == nullptr || !kind->mappable) && !private_device)
         return unsupported("mapped-device", fmt::format("a mapping of a file of kind {}", file->kind()));
       if (kind != nullptr && kind->diagnose != nullptr)

@@ -1,29 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-// What no kind recognised: refused, under the name that the kernel gives it.
+// What no kind recognised: refused, under the name that the kernel gives it, with what is known of why and of
+// what would help.
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 
 #include "bpf/records.h"
 #include "kinds/kind.h"
+#include "model/details.h"
 #include "plan/builder.h"
 
 namespace bpfckpt::kinds {
 namespace {
 
+constexpr std::uint32_t kFmodePath = 0x4000;  // include/linux/fs.h: FMODE_PATH
+
+// By the beginning of the name that people see in /proc/PID/fd.
+struct Known {
+  std::string_view name;
+  std::string_view reason;
+};
+constexpr Known kKnown[] = {
+    {"place of ", "opened with O_PATH, it is nothing but a name without a place; closing it helps"},
+    {"anon_inode:[io_uring]",
+     "io_uring: requests in flight are the kernel's alone; a program that can do without helps"},
+    {"anon_inode:[userfaultfd]", "userfaultfd: who waits for its pages is the kernel's alone"},
+    {"anon_inode:[perf_event]", "perf event: counters and what they are attached to are the kernel's alone"},
+    {"anon_inode:[eventfd]", "eventfd is not supported yet"},
+    {"anon_inode:[eventpoll]", "epoll is not supported yet"},
+    {"anon_inode:[timerfd]", "timerfd is not supported yet"},
+    {"anon_inode:[signalfd]", "signalfd is not supported yet"},
+    {"anon_inode:inotify", "inotify is not supported yet"},
+    {"anon_inode:[fanotify]", "fanotify is not supported yet"},
+    {"anon_inode:[pidfd]", "pidfd is not supported yet"},
+    {"anon_inode:bpf", "BPF: programs, maps and links are loaded into this kernel"},
+    {"anon_inode:btf", "BPF: type information is loaded into this kernel"},
+    {"anon_inode:[landlock-ruleset]", "Landlock: the rules of a ruleset cannot be read back"},
+    {"anon_inode:seccomp notify", "seccomp: calls that wait for an answer are the kernel's alone"},
+    {"anon_inode:kvm-", "KVM: the state of a virtual machine; its own program has to save that"},
+    {"anon_inode:[vfio", "VFIO: a device that works on the program's memory"},
+    {"anon_inode:sync_file", "a fence: work of a device that is not done yet"},
+    {"anon_inode:[fscontext]", "a file system that is about to be mounted (fsopen)"},
+    {"anon_inode:[fs", "the state of a mount that is being made"},
+    {"socket (TCP", "TCP sockets are not supported yet"},
+    {"socket (UDP", "UDP sockets are not supported yet"},
+    {"socket (UNIX", "unix sockets are not supported yet"},
+    {"socket (NETLINK", "netlink sockets are not supported yet"},
+    {"socket (PACKET", "packet sockets are not supported yet"},
+    {"socket (ALG", "kernel cryptography: a socket's keys and state cannot be read back"},
+    {"socket", "a socket of a family or state that is not supported yet"},
+    {"watch queue", "a pipe of kernel notifications (O_NOTIFICATION_PIPE): its watches cannot be asked for"},
+    {"DMA buffer", "memory of a device (DMA buffer); its driver alone can make it"},
+    {"secret memory", "memfd_secret: its pages cannot be reached by the kernel itself, nor by us"},
+};
+
+std::string operations_name(const file_record& record) {
+  constexpr std::uint64_t kSecretMem = 0x5345434d, kDmaBuf = 0x444d4142;  // *_MAGIC
+  std::string name = printable({record.name, ::strnlen(record.name, sizeof record.name)});
+  if (record.inode.magic == ANON_INODE_FS_MAGIC) return "anon_inode:" + name;
+  if (record.inode.magic == kSecretMem) return "secret memory";
+  if (record.inode.magic == kDmaBuf) return "DMA buffer";
+  // The name is that of the protocol (net/socket.c:sock_alloc_file()).
+  if (S_ISSOCK(record.inode.mode)) return name.empty() ? "socket" : fmt::format("socket ({})", name);
+  if (S_ISFIFO(record.inode.mode)) return "watch queue";
+  return fmt::format("{} (file system {:#x})", name, record.inode.magic);
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*) {
-  std::string name(record.name, ::strnlen(record.name, sizeof record.name));
-  switch (record.inode.mode & S_IFMT) {
-    case S_IFSOCK:
-      file.set_operations("socket");
-      break;
-    case S_IFBLK:
-      file.set_operations("block device");
-      break;
-    default:
-      file.set_operations(record.inode.magic == ANON_INODE_FS_MAGIC
-                              ? "anon_inode:" + name
-                              : fmt::format("{} (file system {:#x})", name, record.inode.magic));
-  }
+  file.set_operations(((record.open_mode & kFmodePath) != 0 ? "place of " : "") + operations_name(record));
   return {};
 }
 
@@ -32,8 +76,16 @@ Result<void> plan(PlanBuilder&, const pb::File& file, const pb::FileObject*) {
 }
 
 Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
-  return {Verdict::Unsupported, "unsupported-file", fmt::format("{} is not supported yet", file.operations()),
-          ""};
+  const std::string& name = file.operations();
+  for (const Known& known : kKnown)
+    if (name.starts_with(known.name))
+      return {Verdict::Unsupported, "unsupported-file", fmt::format("{}: {}", name, known.reason), ""};
+  std::string hint;
+  // Anonymous inodes are one inode for all.
+  if (!name.starts_with("anon_inode:"))
+    hint = fmt::format("--external file[{:x}:{:x}]", file.path().mount_id(), file.inode().number());
+  return {Verdict::Unsupported, "unsupported-file",
+          fmt::format("{} is not known, and so not supported", name), std::move(hint)};
 }
 
 }  // namespace
