@@ -3,9 +3,12 @@
 #include <dirent.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <set>
 
+#include "images/kinds/procfs.pb.h"
+#include "images/kinds/regular.pb.h"
 #include "oracle/target.h"
 
 using namespace oracle;
@@ -94,7 +97,7 @@ TEST_CASE("every descriptor, as fdinfo shows it") {
   CHECK(file_at(model, 100).object_id() ==
         file_at(model, 102).object_id());  // no name leads to it: an object
   CHECK(file_at(model, 100).object_id() != 0);
-  CHECK(file_at(model, 103).object_id() == file_at(model, 100).object_id());  // O_PATH
+  CHECK(file_at(model, 103).object_id() == file_at(model, 100).object_id());  // O_PATH leads there, too
   CHECK(file_at(model, 110).object_id() == file_at(model, 111).object_id());
   CHECK(file_at(model, 110).kind() == "pipe");
   CHECK(file_at(model, 110).owner().pid() == static_cast<std::uint32_t>(target.pid()));
@@ -105,6 +108,78 @@ TEST_CASE("every descriptor, as fdinfo shows it") {
   CHECK(file_at(model, 140).path().path() == "/tmp (deleted)");  // one suffix is the name's own
   CHECK(file_at(model, 140).path().deleted());
   CHECK(file_at(model, 150).kind() == "regular");
+}
+
+TEST_CASE("files of proc, and whom they show") {
+  Target target([] {
+    const pid_t dead = ::fork();
+    if (dead == 0) {
+      ::close(Target::ready_fd);
+      for (;;) ::pause();
+    }
+    const std::string of_dead = "/proc/" + std::to_string(dead) + "/mountinfo";
+    ::dup2(::open(of_dead.c_str(), O_RDONLY), 100);
+    ::kill(dead, SIGKILL);
+    ::waitpid(dead, nullptr, 0);
+    ::dup2(::open("/proc/self/status", O_RDONLY), 101);
+    ::dup2(::open("/proc/thread-self/comm", O_RDONLY), 102);
+    ::dup2(::open("/proc/self/fdinfo/0", O_RDONLY), 103);
+    ::dup2(::open("/proc/1", O_PATH | O_DIRECTORY), 104);
+    ::dup2(::open("/proc/sys/kernel/ostype", O_RDONLY), 105);
+    ::dup2(::open("/proc", O_RDONLY | O_DIRECTORY), 106);
+    ::dup2(::open("/proc/self/net/dev", O_RDONLY), 107);
+  });
+  const auto model = model_of(target.pid());
+  auto shown = [&](std::uint32_t fd) {
+    const auto& file = file_at(model, fd);
+    CHECK(file.kind() == "procfs");
+    CHECK(file.path().path() == target.link("fd/" + std::to_string(fd)));
+    bpfckpt::pb::ProcFile detail;
+    REQUIRE(file.detail().UnpackTo(&detail));
+    CHECK(detail.obstacle().empty());
+    return detail;
+  };
+  using bpfckpt::pb::ProcFile;
+  const auto own = static_cast<std::uint32_t>(target.pid());
+  CHECK(shown(100).owner() == ProcFile::GONE);
+  CHECK(file_at(model, 100).path().path() == fmt::format("/proc/{}/mountinfo", shown(100).process()));
+  for (std::uint32_t fd : {101u, 102u, 103u, 107u}) {
+    CHECK(shown(fd).owner() == ProcFile::TREE);
+    CHECK(shown(fd).process() == own);
+    CHECK(shown(fd).of_descriptor() == (fd == 103));
+  }
+  CHECK(shown(104).owner() == ProcFile::OUTSIDE);
+  CHECK(shown(104).process() == 1);
+  for (std::uint32_t fd : {105u, 106u}) CHECK(shown(fd).owner() == ProcFile::NOBODY);
+}
+
+TEST_CASE("advice on files") {
+  Target target([] {
+    char name[] = "/tmp/oracle-files-XXXXXX";
+    ::dup2(::mkstemp(name), 100);
+    for (int fd = 101; fd <= 104; fd++) ::dup2(::open(name, O_RDONLY), fd);
+    ::unlink(name);
+    ::posix_fadvise(101, 0, 0, POSIX_FADV_RANDOM);
+    ::posix_fadvise(102, 0, 0, POSIX_FADV_SEQUENTIAL);
+    ::posix_fadvise(103, 0, 0, POSIX_FADV_NOREUSE);
+    std::uint64_t hint = RWH_WRITE_LIFE_EXTREME;
+    ::fcntl(104, F_SET_RW_HINT, &hint);
+  });
+  const auto model = model_of(target.pid());
+  auto advice = [&](std::uint32_t fd) {
+    bpfckpt::pb::RegularFile detail;
+    REQUIRE(file_at(model, fd).detail().UnpackTo(&detail));
+    CHECK(detail.write_hint() == RWH_WRITE_LIFE_EXTREME);  // the inode's
+    return detail;
+  };
+  CHECK(advice(100).read_ahead() == POSIX_FADV_NORMAL);
+  CHECK(advice(101).read_ahead() == POSIX_FADV_RANDOM);
+  struct stat facts;
+  REQUIRE(::stat(target.proc("fd/102").c_str(), &facts) == 0);
+  // tmpfs and its like have no read-ahead to double.
+  CHECK(advice(102).read_ahead() == (major(facts.st_dev) == 0 ? POSIX_FADV_NORMAL : POSIX_FADV_SEQUENTIAL));
+  CHECK(advice(103).no_reuse());
+  CHECK(!advice(104).no_reuse());
 }
 
 TEST_CASE("ten thousand descriptors") {
