@@ -29,8 +29,12 @@ void cr::test() {
   const int link = ::open(path("link").c_str(), O_PATH | O_NOFOLLOW);
   REQUIRE(::fsetxattr(fd, "user.kind", "gh\0st", 5, 0) == 0 && ::fsetxattr(fd, "user.empty", "", 0, 0) == 0);
   REQUIRE(::fchown(fd, 21, 22) == 0 && ::fchmod(fd, 02604) == 0);
+  int go_on[2];
+  REQUIRE(::pipe(go_on) == 0);
   Child child([&] {
     wait_released();
+    char byte;
+    CHECK_EQ(::read(go_on[0], &byte, 1), 1);  // the times have been looked at
     CHECK_EQ(::write(fd, "child", 5), 5);
   });
   await_waiting(1);
@@ -50,6 +54,7 @@ void cr::test() {
   CHECK_EQ(std::string(value, 5), std::string("gh\0st", 5));
   CHECK_EQ(::fgetxattr(fd, "user.empty", value, sizeof(value)), 0);
   CHECK_EQ(::fcntl(place, F_GETFL) & (O_PATH | O_NOFOLLOW), O_PATH | O_NOFOLLOW);
+  CHECK_EQ(::write(go_on[1], "x", 1), 1);
   child.join();
   CHECK_EQ(read_all(other), "0123456789child");
   CHECK_EQ(std::string(mapped, 15), "0123456789child");
