@@ -29,7 +29,7 @@ bool link_to(int fd, const std::string& name) {
 template <class Change>
 bool in_directory(const std::string& name, Change change) {
   const std::string directory = name.substr(0, std::max<std::size_t>(1, name.rfind('/')));
-  struct stat before;
+  struct stat before{};
   const bool known = ::stat(directory.c_str(), &before) == 0;
   const bool done = change();
   const int error = errno;
