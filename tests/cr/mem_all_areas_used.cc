@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctest-timeout: 180
-// A process that has as many mappings as the kernel allows: nothing more can be mapped into it.
+// A process that has as many mappings as the kernel allows: nothing more can be mapped into it, so that it
+// could be read, but never made again. It is refused while it lives.
 #include <fstream>
 
 #include "harness/cr_memory.h"
@@ -26,4 +27,8 @@ void cr::test() {
   await_waiting(1);
   checkpoint_here();
   child.join();
+}
+
+cr::Options cr::options() {
+  return {.refused = "vm.max_map_count"};
 }

@@ -3,6 +3,9 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <cstdio>
+#include <memory>
+
 #include "cmd/stages.h"
 #include "dump/dump.h"
 #include "restore/environment.h"
@@ -29,6 +32,13 @@ void print_stats(const pb::Stats& stats, bool json, std::ostream& out) {
       stats.pages_written(), stats.pages_shared());
 }
 
+int most_mappings() {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/sys/vm/max_map_count", "re"),
+                                                       std::fclose);
+  int value = 0;
+  return file != nullptr && std::fscanf(file.get(), "%d", &value) == 1 ? value : INT32_MAX;
+}
+
 }  // namespace
 
 Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
@@ -45,7 +55,7 @@ Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
   dump.check_shape = [&](const Model& model, const std::vector<SpecialMapping>& special) {
     restore::RestorePolicy policy;
     policy.shell_job = options.policy.shell_job;
-    return restore::check_shape(model, policy, restore::HostEnvironment(special));
+    return restore::check_shape(model, policy, restore::HostEnvironment(special), most_mappings());
   };
   MoreDescriptors more;
   TRY_ASSIGN(pb::Stats stats, dump::dump(dump));

@@ -212,8 +212,18 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   return builder.finish();
 }
 
-Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment,
+                         int most_mappings) {
+  // The control area's code and data, and what a change of protection splits in two for a moment.
+  constexpr int kBesides = 6;
   ModelIndex index(model);
+  for (const pb::Process& process : model.tasks.processes())
+    if (const pb::AddressSpace* mm = index.address_space(process.mm_id());
+        mm != nullptr && mm->vmas_size() + kBesides > most_mappings)
+      return fail(Error::unsupported(
+          fmt::format("pid {}: it has {} mappings, and a restore needs room for {} more than that (a higher "
+                      "vm.max_map_count, now {}, helps)",
+                      process.pid(), mm->vmas_size(), kBesides, most_mappings)));
   PlanBuilder builder(model, index, environment);
   Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();

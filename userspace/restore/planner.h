@@ -56,7 +56,9 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
 
 // Whether there will be a plan, as far as processes and the room between their mappings go: asked by a dump
 // while the tree still lives.
-Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment);
+// `most_mappings` is what a process may have (vm.max_map_count).
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment,
+                         int most_mappings);
 
 // --- the planners, in the order in which make_plan() calls them
 // ------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <utility>
@@ -70,9 +71,14 @@ Result<void> SeizedTask::ptrace(const char* what, long request, std::uint64_t ad
 }
 
 Result<SeizedTask> SeizedTask::seize(Waiter& waiter, pid_t tid, std::uint64_t ptrace_options) {
-  if (::ptrace(PTRACE_SEIZE, tid, 0, ptrace_options) != 0)
-    return fail(Error::system(fmt::format("seize task {}", tid)));
-  return SeizedTask(waiter, tid);
+  if (::ptrace(PTRACE_SEIZE, tid, 0, ptrace_options) == 0) return SeizedTask(waiter, tid);
+  const int error = errno;
+  // A thread of ours that execs takes the number of its leader, and stays ours.
+  siginfo_t info{};
+  if (error == EPERM &&
+      ::waitid(P_PID, static_cast<id_t>(tid), &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+    return SeizedTask(waiter, tid);
+  return fail(Error::system(fmt::format("seize task {}", tid), error));
 }
 
 SeizedTask::SeizedTask(SeizedTask&& other) noexcept {

@@ -173,6 +173,10 @@ bool hide_interruption(Registers& registers) {
     case SYS_io_getevents:
     case SYS_io_pgetevents:
     // With a receive or send time limit on the socket (sock_intr_errno()).
+    case SYS_read:
+    case SYS_readv:
+    case SYS_write:
+    case SYS_writev:
     case SYS_accept:
     case SYS_accept4:
     case SYS_recvfrom:

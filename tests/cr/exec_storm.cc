@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Processes in which a thread execs all the time, so that it takes its leader's number under the eyes of who
+// freezes them. The arguments count down; before main(), as the harness is not for them.
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <atomic>
+#include <vector>
+
+#include "harness/cr_test.h"
+
+namespace {
+
+constexpr const char* kCount = "CR_EXEC_STORM";
+constexpr int kExecs = 400;
+constexpr int kLast = 7;
+
+void* exec_again(void*) {
+  static char program[] = "/proc/self/exe";
+  static char count[32];
+  std::snprintf(count, sizeof count, "%s=%d", kCount, std::atoi(std::getenv(kCount)) - 1);
+  std::array<char*, 2> argv{program, nullptr}, envp{count, nullptr};
+  ::execve("/proc/self/exe", argv.data(), envp.data());
+  ::_exit(99);
+}
+
+void* wait_a_little(void*) {
+  ::usleep(200);
+  return nullptr;
+}
+
+[[gnu::constructor]] void storm() {
+  const char* count = std::getenv(kCount);
+  if (count == nullptr) return;
+  if (std::atoi(count) == 0) ::_exit(kLast);
+  pthread_t thread;
+  for (int i = 0; i < 3; ++i) REQUIRE(::pthread_create(&thread, nullptr, wait_a_little, nullptr) == 0);
+  REQUIRE(::pthread_create(&thread, nullptr, exec_again, nullptr) == 0);
+  for (;;) ::pause();
+}
+
+}  // namespace
+
+void cr::test() {
+  std::vector<pid_t> pids;
+  for (int i = 0; i < 3; ++i) {
+    pids.push_back(::fork());
+    REQUIRE(pids.back() >= 0);
+    if (pids.back() != 0) continue;
+    const std::string count = std::string(kCount) + "=" + std::to_string(kExecs);
+    std::array<char*, 2> argv{const_cast<char*>("storm"), nullptr},
+        envp{const_cast<char*>(count.c_str()), nullptr};
+    ::execve("/proc/self/exe", argv.data(), envp.data());
+    ::_exit(98);
+  }
+  ::usleep(50'000);
+  checkpoint_here();
+  for (pid_t pid : pids) {
+    int status = 0;
+    CHECK_EQ(::waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), kLast);
+  }
+}
+
+cr::Options cr::options() {
+  // Nothing holds still here.
+  return {.ignore = {"*"}};
+}
