@@ -26,6 +26,7 @@
 #include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
+#include "bpf/kinds/userfaultfd.h"
 #include "bpf/parts.h"
 
 enum record_type {
@@ -42,6 +43,7 @@ enum record_type {
 	RECORD_SIGHAND = 11,	/* what a thread group does with signals: struct sighand_record */
 	RECORD_WALK_END = 12,	/* where a walk goes on: struct walk_end_record */
 	RECORD_EPOLL_ITEM = 13,	/* struct epoll_item_record */
+	RECORD_AIO_RING = 20,	/* an io_setup(2) ring: struct aio_ring_record */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
@@ -99,6 +101,7 @@ enum file_kind {
 	FILE_KIND_TUN = 22,
 	FILE_KIND_BPF_OTHER = 23,	/* programs, links, ... */
 	FILE_KIND_BLOCKDEV = 24,
+	FILE_KIND_AIO = 30,	/* io_setup(2) rings: mapped, never opened */
 };
 
 enum {
@@ -173,9 +176,21 @@ struct file_record {
 		struct pidfd_record pidfd;
 		struct nsfs_record nsfs;
 		struct mqueue_record mqueue;
+		struct userfaultfd_record userfaultfd;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 408);
+
+/* struct mempolicy; mode 0 (MPOL_DEFAULT): none */
+struct mempolicy_part {
+	__u64 nodes;		/* as set_mempolicy(2) was given them; the first 64 */
+	__u16 mode;
+	__u16 flags;		/* the kernel's own among them; include/uapi/linux/mempolicy.h: MPOL_MODE_FLAGS */
+	__s32 home_node;	/* -1: none */
+	__u32 more_nodes;	/* there are others beyond the first 64 */
+	__u32 present;
+};
+BPFCKPT_SIZE(struct mempolicy_part, 24);
 
 enum vma_record_flags {
 	VMA_SHMEM = 1,		/* the file is on tmpfs or the kernel's internal shmem mount */
@@ -184,7 +199,6 @@ enum vma_record_flags {
 	VMA_ANON_NAME = 8,	/* name was given by prctl(PR_SET_VMA_ANON_NAME) */
 	VMA_HAS_ANON = 16,	/* anon_vma is there: may have pages of its own */
 	VMA_HAS_OPS = 32,	/* vm_ops is there: not plain anonymous memory */
-	VMA_MEMPOLICY = 64,
 };
 
 struct vma_record {
@@ -198,9 +212,10 @@ struct vma_record {
 	__u64 userfaultfd;	/* context */
 	__u32 tgid;
 	__u32 flags;		/* enum vma_record_flags */
+	struct mempolicy_part memory_policy;
 	char name[80];
 };
-BPFCKPT_SIZE(struct vma_record, 152);
+BPFCKPT_SIZE(struct vma_record, 176);
 
 struct ns_part {
 	__u32 mount;
@@ -239,7 +254,6 @@ enum task_record_flags {
 	TASK_NO_NEW_PRIVS = 2,
 	TASK_SAVED_SIGMASK = 4,	/* inside sigsuspend(), ppoll(), ...: saved_sigmask is what it goes back to */
 	TASK_IO_URING = 8,
-	TASK_MEMPOLICY = 16,
 	TASK_USER_DISPATCH = 32,	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) */
 	TASK_LEADER = 64,
 	TASK_SEMUNDO = 128,	/* System V semaphore undo list */
@@ -284,6 +298,7 @@ struct task_record {
 	__s64 orig_ax;		/* system call that the task is in; -1: none */
 	__s64 ax;		/* its result so far: -516 is ERESTART_RESTARTBLOCK */
 	struct restart_part restart;
+	struct mempolicy_part memory_policy;
 	struct ns_part ns;
 	__u32 tid;
 	__u32 tgid;
@@ -315,7 +330,7 @@ struct task_record {
 	char comm[16];
 	__u32 pad;
 };
-BPFCKPT_SIZE(struct task_record, 632);
+BPFCKPT_SIZE(struct task_record, 656);
 
 struct itimer_part {
 	__u64 value_ns;		/* real: absolute CLOCK_MONOTONIC; virtual and prof: absolute CPU time; 0: not armed */
@@ -403,6 +418,7 @@ enum mm_record_flags {
 	MM_THP_EXCEPT_ADVISED = 16,
 	MM_AIO = 32,		/* an io_setup() context is there */
 	MM_LDT = 64,		/* x86: modify_ldt(2) */
+	MM_MANY_AIO = 32,	/* more io_setup() rings than have records */
 };
 
 struct mm_record {
@@ -437,6 +453,21 @@ struct mm_record {
 BPFCKPT_SIZE(struct mm_record, 688);
 
 /* Trailing: path of cwd, path of root. */
+/* Follows the mm_record. */
+struct aio_ring_record {
+	struct record_head head;
+	__u64 mm;
+	__u64 address;		/* of the ring, and the context's id for user space */
+	__u64 size_bytes;
+	__u32 max_requests;	/* io_setup(2)'s argument */
+	__u32 slots;		/* of the ring */
+	__u32 tail;		/* where the next event goes; the head is user space's */
+	__s32 in_flight;	/* requests without an event yet */
+	__u32 polls;		/* those of them that wait for something */
+	__u32 tgid;
+};
+BPFCKPT_SIZE(struct aio_ring_record, 56);
+
 struct fs_record {
 	struct record_head head;
 	__u64 fs;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Every thread, and with the first of its kind: the thread group, address space, root and cwd, credentials. */
+#include "bpf/aio.h"
 #include "bpf/files.h"
 #include "bpf/kernel_mm.h"
 #include "bpf/kernel_task.h"
+#include "bpf/mempolicy.h"
 #include "bpf/timers.h"
 
 /* Bytes of the affinity masks: set by the loader from the number of possible cpus. */
@@ -15,7 +17,6 @@ enum {
 	SECCOMP_FILTERS = 32768 / 5,		/* kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and a program each */
 	CGROUP_DEPTH = 32,
 	CGROUP_NAME = 128,
-	AIO_SLOTS = 64,
 };
 
 static __always_inline void fill_namespaces(const struct task_struct *task, struct ns_part *ns)
@@ -157,8 +158,8 @@ static __always_inline void fill_flags(const struct task_struct *task, struct ta
 		record->flags |= TASK_SAVED_SIGMASK;
 	if (bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring))
 		record->flags |= TASK_IO_URING;
-	if (bpf_core_field_exists(task->mempolicy) && BPF_CORE_READ(task, mempolicy))
-		record->flags |= TASK_MEMPOLICY;
+	if (bpf_core_field_exists(task->mempolicy))
+		fill_mempolicy(BPF_CORE_READ(task, mempolicy), &record->memory_policy);
 	if (has_semaphore_undo(task))
 		record->flags |= TASK_SEMUNDO;
 	if (bpf_core_field_exists(task->thread_info.syscall_work) &&
@@ -380,17 +381,6 @@ static __always_inline void write_sighand(struct seq_file *seq, struct scratch *
 	write_record(seq, record);
 }
 
-/* The table of io_setup() contexts stays when the last of them is gone. */
-static __always_inline bool has_aio(const struct kioctx_table *table)
-{
-	__u32 slots = table ? BPF_CORE_READ(table, nr) : 0;
-
-	for (__u32 i = 0; i < AIO_SLOTS && i < slots; i++)
-		if (read_at(void *, member_address(table, struct kioctx_table, table) + i * sizeof(void *)))
-			return true;
-	return slots > AIO_SLOTS;
-}
-
 static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_struct *mm, struct mm_record *record)
 {
 	const struct mm_struct___v618 *bitmap = (const void *)mm;
@@ -408,8 +398,9 @@ static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_st
 		record->flags |= MM_MDWE_NO_INHERIT;
 	if (record->raw_flags >> MMF_VM_MERGE_ANY_BIT & 1)
 		record->flags |= MM_MERGE_ANY;
-	if (bpf_core_field_exists(mm->ioctx_table) && has_aio(BPF_CORE_READ(mm, ioctx_table)))
-		record->flags |= MM_AIO;
+	if (bpf_core_field_exists(mm->ioctx_table) && BPF_CORE_READ(mm, ioctx_table) &&
+	    BPF_CORE_READ(mm, ioctx_table, nr) > AIO_RINGS)
+		record->flags |= MM_MANY_AIO;
 	if (bpf_core_field_exists(mm->context.ldt) && BPF_CORE_READ(mm, context.ldt))
 		record->flags |= MM_LDT;
 	/* since 7.x the task's exec_state has what the mm had */
@@ -464,6 +455,7 @@ static __always_inline void write_mm(struct seq_file *seq, struct scratch *slot,
 	write_record(seq, record);
 	if (exe)
 		write_file(seq, slot, exe, task_tgid(task, level), FILE_OF_EXE, 0, false);
+	write_aio_rings(seq, BPF_CORE_READ(task, mm), task_tgid(task, level));
 }
 
 static __always_inline void write_fs(struct seq_file *seq, struct scratch *slot, struct task_struct *task, __u32 level)

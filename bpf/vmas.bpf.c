@@ -2,6 +2,7 @@
 /* Every mapping of a process, each followed by its file. */
 #include "bpf/files.h"
 #include "bpf/kernel_mm.h"
+#include "bpf/mempolicy.h"
 
 /* Mappings that the kernel made for the process ("[vdso]") have a vm_special_mapping, which brings the name. In the
  * trees of processes only their vm_ops have name() (mm/mmap.c, mm/vma.c: special_mapping_vmops). */
@@ -61,8 +62,8 @@ int dump_vmas(struct bpf_iter__task_vma *ctx)
 		record->flags |= VMA_HAS_OPS;
 	if (record->vm_flags & VM_HUGETLB)
 		record->flags |= VMA_HUGETLB;
-	if (bpf_core_field_exists(vma->vm_policy) && vma->vm_policy)
-		record->flags |= VMA_MEMPOLICY;
+	if (bpf_core_field_exists(vma->vm_policy))
+		fill_mempolicy(vma->vm_policy, &record->memory_policy);
 	if (file && file->f_inode->i_sb->s_magic == TMPFS_MAGIC)
 		record->flags |= VMA_SHMEM;
 	fill_name(vma, record);

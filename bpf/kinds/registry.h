@@ -3,6 +3,7 @@
 #ifndef BPFCKPT_KINDS_REGISTRY_H
 #define BPFCKPT_KINDS_REGISTRY_H
 
+#include "bpf/kinds/aio.h"
 #include "bpf/kinds/bpf_map.h"
 #include "bpf/kinds/chardev.h"
 #include "bpf/kinds/epoll.h"
@@ -19,6 +20,7 @@
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/kinds/tun.h"
+#include "bpf/kinds/userfaultfd.h"
 #include "bpf/records.h"
 
 /* The common part of `record` is filled; sets kind and detail. */
@@ -75,11 +77,16 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_pidfd(inode, record->name)) {
 		record->kind = FILE_KIND_PIDFD;
 		fill_pidfd(file, inode, level, &record->detail.pidfd);
-	} else {
-		record->kind = refused_kind(record);
+	} else if (is_userfaultfd(inode, record->name)) {
+		record->kind = FILE_KIND_USERFAULTFD;
+		fill_userfaultfd(file, &record->detail.userfaultfd);
+	} else if (is_aio(inode)) {
+		record->kind = FILE_KIND_AIO;
 	} else if (is_blockdev(inode)) {
 		record->kind = FILE_KIND_BLOCKDEV;
 		fill_chardev(inode, &record->detail.chardev);
+	} else {
+		record->kind = refused_kind(record);
 	}
 }
 

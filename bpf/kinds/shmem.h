@@ -10,6 +10,8 @@
 struct shmem_record {
 	__u32 seals;		/* F_SEAL_* */
 	__u32 huge_page_shift;	/* hugetlb: log2 of the page size; else 0 */
+	__u32 policies;		/* mbind(2) was used on a mapping of it */
+	__u32 pad;
 };
 
 #ifdef __bpf__
@@ -17,8 +19,17 @@ struct shmem_record {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct rb_root {
+	void *rb_node;
+};
+
+struct shared_policy {
+	struct rb_root root;
+};
+
 struct shmem_inode_info {
 	unsigned int seals;
+	struct shared_policy policy;
 	struct inode vfs_inode;
 };
 
@@ -45,7 +56,11 @@ static __always_inline void fill_shmem(const struct file *file, const struct ino
 		out->seals = BPF_CORE_READ(container_of_core(node, struct hugetlbfs_inode_info, vfs_inode), seals);
 		out->huge_page_shift = BPF_CORE_READ(node, i_sb, s_blocksize_bits);
 	} else {
-		out->seals = BPF_CORE_READ(container_of_core(node, struct shmem_inode_info, vfs_inode), seals);
+		const struct shmem_inode_info *info = container_of_core(node, struct shmem_inode_info, vfs_inode);
+
+		out->seals = BPF_CORE_READ(info, seals);
+		if (bpf_core_field_exists(info->policy.root.rb_node)) /* not without CONFIG_NUMA */
+			out->policies = BPF_CORE_READ(info, policy.root.rb_node) ? 1 : 0;
 	}
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "collect/builder.h"
+#include "images/kinds/userfaultfd.pb.h"
 #include "model/details.h"
 #include "model/vm_flags.h"
 
@@ -13,11 +14,21 @@ namespace {
 constexpr int kDumpFilterShift = 2;
 constexpr std::uint64_t kDumpFilterMask = 0x1ff;
 
+std::uint32_t constexpr kPolicyModeFlags = 7 << 13;  // include/uapi/linux/mempolicy.h: MPOL_MODE_FLAGS
+
 std::string vma_name(const vma_record& record) {
   return {record.name, ::strnlen(record.name, sizeof record.name)};
 }
 
 }  // namespace
+
+pb::MemoryPolicy to_memory_policy(const mempolicy_part& part) {
+  pb::MemoryPolicy policy;
+  policy.set_mode(part.mode | (part.flags & kPolicyModeFlags));
+  policy.set_nodes(part.nodes);
+  policy.set_home_node(part.home_node);
+  return policy;
+}
 
 void Builder::add_address_space(const mm_record& record) {
   groups_[record.tgid].mm = &record;
@@ -61,7 +72,6 @@ void Builder::add_address_space(const mm_record& record) {
 void Builder::add_vma(const vma_record& record) {
   last_vma_ = nullptr;
   last_vma_record_ = &record;
-  if (record.userfaultfd != 0) userfault_spaces_.insert(record.mm);
   pb::AddressSpace*& space = spaces_[mm_ids_.intern(record.mm).id];
   if (space == nullptr) {  // a process that began to exit between the two passes
     space = model_.memory.add_address_spaces();
@@ -75,8 +85,47 @@ void Builder::add_vma(const vma_record& record) {
   vma->set_end(record.end);
   vma->set_flags(record.vm_flags);
   vma->set_growsdown((record.vm_flags & vm::kGrowsDown) != 0);
+  if (record.userfaultfd != 0) watched_vmas_.emplace_back(vma, record.userfaultfd);
+  if (record.memory_policy.present != 0)
+    *vma->mutable_memory_policy() = to_memory_policy(record.memory_policy);
+  if (record.memory_policy.more_nodes != 0) vma->mutable_memory_policy()->set_mode(UINT32_MAX);
   if ((record.flags & VMA_SPECIAL) != 0) vma->set_kind(pb::SPECIAL);
   if ((record.flags & (VMA_SPECIAL | VMA_ANON_NAME)) != 0) vma->set_name(printable(vma_name(record)));
+}
+
+void Builder::add_aio_ring(const aio_ring_record& record) {
+  auto it = spaces_.find(mm_ids_.intern(record.mm).id);
+  if (it == spaces_.end()) return;
+  pb::AddressSpace& space = *it->second;
+  // A thread with descriptors of its own brings the address space once more.
+  for (const pb::AioRing& known : space.aio_rings())
+    if (known.address() == record.address) return;
+  pb::AioRing& ring = *space.add_aio_rings();
+  ring.set_address(record.address);
+  ring.set_size_bytes(record.size_bytes);
+  ring.set_max_requests(record.max_requests);
+  ring.set_slots(record.slots);
+  ring.set_tail(record.tail);
+  ring.set_in_flight(record.in_flight);
+  ring.set_polls(record.polls);
+}
+
+// Who watches which mapping: contexts are known by their descriptors, which come after the mappings.
+Result<void> Builder::settle_userfaultfds() {
+  std::unordered_map<std::uint64_t, std::uint32_t> files;
+  for (const Userfaultfd& it : userfaultfds_) {
+    files.emplace(it.context, it.file->id());
+    pb::Userfaultfd detail;
+    if (!it.file->detail().UnpackTo(&detail)) return fail(Error::bug("details of a userfaultfd"));
+    const std::uint32_t mm = mm_ids_.intern(it.mm).id;
+    detail.set_mm_id(spaces_.contains(mm) ? mm : 0);
+    it.file->mutable_detail()->PackFrom(detail);
+  }
+  for (auto& [vma, context] : watched_vmas_) {
+    auto it = files.find(context);
+    vma->set_userfaultfd_file_id(it != files.end() ? it->second : kNobodysUserfaultfd);
+  }
+  return {};
 }
 
 // VM_SHARED goes from a shared mapping of a file that was opened for reading only; VM_MAYSHARE stays

@@ -101,6 +101,10 @@ pb::Thread Builder::to_thread(const task_record& task) {
                                                                   : PR_MCE_KILL_LATE + 1);
   thread.set_exited(exited(task));
   thread.set_io_priority(task.io_priority);
+  if (task.memory_policy.more_nodes != 0)
+    thread.add_obstacles("its memory policy names NUMA nodes beyond the first 64");
+  else if (task.memory_policy.present != 0)
+    *thread.mutable_memory_policy() = to_memory_policy(task.memory_policy);
   if (task.tracer != static_cast<std::uint32_t>(::getpid())) thread.set_tracer_pid(task.tracer);
   if (const auto restart = interrupted_call(task)) {
     auto& block = *thread.mutable_restart();
@@ -224,11 +228,10 @@ void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   if ((flags & TASK_IO_PORTS) != 0) process.add_obstacles("io-ports");
   if (group.mm != nullptr && (group.mm->flags & MM_LDT) != 0) process.add_obstacles("local-descriptor-table");
   if ((flags & TASK_IO_URING) != 0) process.add_obstacles("io_uring");
-  if ((flags & TASK_MEMPOLICY) != 0) process.add_obstacles("mempolicy");
   if ((flags & TASK_SEMUNDO) != 0) process.add_obstacles("sysv-sem-undo");
   if ((flags & TASK_USER_DISPATCH) != 0) process.add_obstacles("syscall-user-dispatch");
-  if (group.mm != nullptr && (group.mm->flags & MM_AIO) != 0) process.add_obstacles("aio");
-  if (group.mm != nullptr && userfault_spaces_.contains(group.mm->mm)) process.add_obstacles("userfaultfd");
+  if (group.mm != nullptr && (group.mm->flags & MM_MANY_AIO) != 0)
+    process.add_obstacles("more-aio-rings-than-can-be-read");
   if (group.process->timers > group.timers.size()) process.add_obstacles("posix-timers");
 }
 

@@ -33,6 +33,9 @@ Result<void> Builder::sort_in(const record_head& head) {
     case RECORD_VMA:
       if (auto vma = as<vma_record>(head)) add_vma(*vma);
       return {};
+    case RECORD_AIO_RING:
+      if (auto ring = as<aio_ring_record>(head)) add_aio_ring(*ring);
+      return {};
     case RECORD_FILE:
       if (auto file = as<file_record>(head)) return add_file_record(*file);
       return {};
@@ -49,6 +52,7 @@ Result<Model> Builder::build() {
   TRY(records_.for_each([this](const record_head& head) { return sort_in(head); }));
   TRY(add_processes());
   TRY(add_lists());
+  TRY(settle_userfaultfds());
   for (const kinds::Kind* kind : kinds::all())
     if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);

@@ -16,6 +16,8 @@
 
 namespace bpfckpt::collect {
 
+pb::MemoryPolicy to_memory_policy(const mempolicy_part& part);
+
 class Builder {
  public:
   Builder(const Records& records, std::uint32_t root) : records_(records), root_(root) {}
@@ -54,6 +56,8 @@ class Builder {
   // memory.cc
   void add_address_space(const mm_record& record);
   void add_vma(const vma_record& record);
+  void add_aio_ring(const aio_ring_record& record);
+  Result<void> settle_userfaultfds();
   void set_vma_file(pb::Vma& vma, const vma_record& record, const pb::File& file);
 
   // files.cc
@@ -76,8 +80,13 @@ class Builder {
   std::map<std::string, std::uint32_t> namespace_ids_;
   std::map<std::string, std::uint32_t> own_namespaces_;  // inode numbers by name; 0: there is none
   std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
-  std::unordered_set<std::uint64_t> userfault_spaces_;  // mm_struct
-  std::unordered_set<std::uint64_t> too_many_groups_;   // cred
+  std::vector<std::pair<pb::Vma*, std::uint64_t>> watched_vmas_;  // and their userfaultfd_ctx
+  struct Userfaultfd {
+    pb::File* file;
+    std::uint64_t context, mm;
+  };
+  std::vector<Userfaultfd> userfaultfds_;
+  std::unordered_set<std::uint64_t> too_many_groups_;  // cred
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;

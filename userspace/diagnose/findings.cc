@@ -167,8 +167,9 @@ class Finder {
   }
 
   void look_at_memory(const pb::AddressSpace& mm) {
+    for (const pb::AioRing& ring : mm.aio_rings()) look_at_ring(mm, ring);
     for (const pb::Vma& vma : mm.vmas()) {
-      Finding finding = look_at_vma(vma);
+      Finding finding = look_at_vma(mm, vma);
       const pb::File* file = index_.file(vma.file_id());
       const bool locked = file != nullptr && file->has_locks();
       if (!wanted(finding) && !locked) continue;
@@ -185,10 +186,41 @@ class Finder {
     }
   }
 
-  Finding look_at_vma(const pb::Vma& vma) {
+  // Requests that are in flight are waited for when nobody can make new ones (dump/aio_rings.cc); but not
+  // those which wait for something that may never happen.
+  void look_at_ring(const pb::AddressSpace& mm, const pb::AioRing& ring) {
+    std::string subject = fmt::format("AIO ring {:x}", ring.address());
+    if (ring.polls() != 0)
+      add(subject, "", "aio",
+          unsupported("aio-poll",
+                      fmt::format("{} poll requests (IOCB_CMD_POLL) are waiting in it", ring.polls())));
+    bool mapped = std::ranges::any_of(
+        mm.vmas(), [&](const pb::Vma& vma) { return is_ring_mapping(vma) && is_mapping_of(vma, ring); });
+    if (!mapped)
+      add(subject, "", "aio",
+          unsupported("aio-unmapped", "the process unmapped, split or replaced the mapping of its AIO ring"));
+  }
+
+  bool is_ring_mapping(const pb::Vma& vma) const {
+    const pb::File* file = index_.file(vma.file_id());
+    return file != nullptr && file->kind() == "aio";
+  }
+  static bool is_mapping_of(const pb::Vma& vma, const pb::AioRing& ring) {
+    return vma.start() == ring.address() && vma.end() - vma.start() == ring.size_bytes();
+  }
+
+  Finding look_at_vma(const pb::AddressSpace& mm, const pb::Vma& vma) {
     if (vma.kind() == pb::SPECIAL) return {};
-    if (vma.flags() & (vm::kUffdMissing | vm::kUffdWp))
-      return unsupported("userfaultfd", "it is watched by a userfaultfd");
+    if (vma.memory_policy().mode() == UINT32_MAX)
+      return unsupported("mempolicy", "its memory policy names NUMA nodes beyond the first 64");
+    if (is_ring_mapping(vma) && std::ranges::none_of(mm.aio_rings(), [&](const pb::AioRing& ring) {
+          return is_mapping_of(vma, ring);
+        }))
+      return unsupported(
+          "aio-inherited",
+          "it maps an AIO ring of another process (fork() leaves it to the child) or a part of one");
+    if (vma.userfaultfd_file_id() != 0)
+      if (Finding finding = look_at_watched(vma); finding.verdict != Verdict::Ok) return finding;
     if (vma.flags() & (vm::kIo | vm::kPfnMap))
       return unsupported("device-memory", "it maps a device's memory");
     if ((vma.flags() & vm::kHugeTlb) && vma.kind() == pb::ANONYMOUS_PRIVATE)
@@ -203,6 +235,22 @@ class Finder {
       if (kind != nullptr && kind->diagnose != nullptr)
         return kind->diagnose(*file, index_.object(file->object_id()), policy_);
     }
+    return {};
+  }
+
+  // kinds/userfaultfd.cc says what can be taken.
+  Finding look_at_watched(const pb::Vma& vma) const {
+    if (vma.userfaultfd_file_id() == kNobodysUserfaultfd)
+      return unsupported("userfaultfd-outside",
+                         "it is watched by a userfaultfd that no process of the tree has open");
+    if (vma.kind() != pb::ANONYMOUS_PRIVATE)
+      return unsupported(
+          "userfaultfd-shared",
+          "a userfaultfd watches memory that is not private and anonymous: which of its pages are "
+          "in the page tables cannot be kept");
+    if ((vma.flags() & vm::kLocked) && !(vma.flags() & vm::kLockOnFault))
+      return unsupported("userfaultfd-locked",
+                         "a userfaultfd watches locked memory: mlock(2) would fill in its missing pages");
     return {};
   }
 

@@ -12,6 +12,7 @@
 #include "diagnose/covered.h"
 #include "diagnose/findings.h"
 #include "diagnose/look.h"
+#include "dump/aio_rings.h"
 #include "dump/borrow.h"
 #include "dump/page_writer.h"
 #include "dump/process_state.h"
@@ -21,6 +22,9 @@
 
 namespace bpfckpt::dump {
 namespace {
+
+// How long requests to disks may take that were made before the freeze.
+constexpr std::chrono::milliseconds kAioPatience{1000};
 
 // All findings at once, not the first one.
 Result<void> refuse(const std::vector<diagnose::Item>& items) {
@@ -116,9 +120,8 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(TakenTree tree, TakenTree::freeze(waiter, robust, collector, options.root, options.timeout));
   stats.set_freezing_us(frozen.us());
   Stopwatch stage;
-  TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
+  TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience));
   stats.set_collect_us(stage.lap_us());
-  TRY_ASSIGN(Model model, to_model(records, options.root));
   TRY(refuse(obstacles(model, options.policy)));  // it went on since the first look
   stats.set_model_us(stage.lap_us());
   TRY(tree.read_threads(model));
@@ -126,6 +129,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(tree.inject(model));
   TRY(ask_processes(tree, model));
   stats.set_parasites_us(stage.lap_us());
+  TRY(take_aio_events(model));
   TRY(take_pages(tree, model, pages, stats));
   stats.set_pages_us(stage.lap_us());
   Borrower borrower(model, writer);

@@ -31,7 +31,8 @@ constexpr std::size_t kRegionsPerCall = 512;
 
 // Words of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst).
 constexpr std::uint64_t kWordPresent = std::uint64_t{1} << 63, kWordSwapped = std::uint64_t{1} << 62,
-                        kWordFile = std::uint64_t{1} << 61, kWordFrame = (std::uint64_t{1} << 55) - 1;
+                        kWordFile = std::uint64_t{1} << 61, kWordProtected = std::uint64_t{1} << 57,
+                        kWordFrame = (std::uint64_t{1} << 55) - 1;
 
 void append(std::vector<PageRange>& ranges, std::uint64_t start, std::uint64_t end) {
   if (!ranges.empty() && ranges.back().end == start)
@@ -62,7 +63,8 @@ bool kernel_tells_guards(int pagemap) {
 }
 
 // Pages of [start, end) that are there (or swapped out), that are no file's page and not the zero page.
-Result<bool> scan_by_ioctl(Scan& scan, std::uint64_t start, std::uint64_t end) {
+// Under a userfaultfd the zero page is taken as well: a page that is there is not missing.
+Result<bool> scan_by_ioctl(Scan& scan, std::uint64_t start, std::uint64_t end, bool watched) {
   std::array<ScanRegion, kRegionsPerCall> regions;
   while (start < end) {
     ScanArgument argument{};
@@ -71,7 +73,7 @@ Result<bool> scan_by_ioctl(Scan& scan, std::uint64_t start, std::uint64_t end) {
     argument.end = end;
     argument.vec = reinterpret_cast<std::uint64_t>(regions.data());
     argument.vec_len = regions.size();
-    argument.category_inverted = argument.category_mask = kIsFile | kIsPfnZero;
+    argument.category_inverted = argument.category_mask = kIsFile | (watched ? 0 : kIsPfnZero);
     argument.category_anyof_mask = kIsPresent | kIsSwapped;
     argument.return_mask = scan.guards_told ? kIsGuard : 0;
     int found = ::ioctl(scan.pagemap, kPagemapScan, &argument);
@@ -97,6 +99,25 @@ Result<void> for_each_word(int pagemap, std::uint64_t start, std::uint64_t end, 
   return {};
 }
 
+bool is_watched(const pb::Vma& vma) {
+  return vma.userfaultfd_file_id() != 0;
+}
+
+// Pages that a userfaultfd protects from being written.
+Result<void> scan_protected(int pagemap, pb::Vma& vma) {
+  return for_each_word(pagemap, vma.start(), vma.end(), [&](std::uint64_t page, std::uint64_t word) {
+    if (!(word & kWordProtected)) return;
+    auto& ranges = *vma.mutable_write_protected();
+    if (!ranges.empty() && ranges.rbegin()->offset() + ranges.rbegin()->length() == page) {
+      ranges.rbegin()->set_length(ranges.rbegin()->length() + kPageBytes);
+      return;
+    }
+    pb::Extent& range = *ranges.Add();
+    range.set_offset(page);
+    range.set_length(kPageBytes);
+  });
+}
+
 }  // namespace
 
 Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
@@ -109,10 +130,14 @@ Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
       continue;
     }
     std::uint64_t start = mm.vmas(i).start(), end = mm.vmas(i).end();
-    for (i++; i < mm.vmas_size() && may_have_own_pages(mm.vmas(i)) && mm.vmas(i).start() == end; i++)
+    const bool watched = is_watched(mm.vmas(i));
+    if (mm.vmas(i).flags() & vm::kUffdWp) TRY(scan_protected(pagemap, *mm.mutable_vmas(i)));
+    for (i++; i < mm.vmas_size() && may_have_own_pages(mm.vmas(i)) && mm.vmas(i).start() == end && !watched &&
+              !is_watched(mm.vmas(i));
+         i++)
       end = mm.vmas(i).end();
     if (by_ioctl) {
-      TRY_ASSIGN(by_ioctl, scan_by_ioctl(scan, start, end));
+      TRY_ASSIGN(by_ioctl, scan_by_ioctl(scan, start, end, watched));
       if (by_ioctl) continue;
     }
     // The zero page cannot be told here; it is taken like any other.

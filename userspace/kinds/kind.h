@@ -96,6 +96,10 @@ struct Kind {
   // PlanBuilder's object(object.id()). Called once for each object (kinds/objects.h: plan_object()). Null:
   // the kind has no objects.
   Result<void> (*make)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
+  // For what only a process of the tree itself can make: adds to the plan that it makes the description, and
+  // leaves it as PlanBuilder's made_inside(file.id()); plan() then finds it there as a descriptor of
+  // bpfckpt's, and the process has it no more. Null: bpfckpt makes it.
+  Result<void> (*make_inside)(PlanBuilder& plan, const pb::File& file) = nullptr;
   // Adds to the plan what makes the description again and leaves it as PlanBuilder's file(file.id()).
   Result<void> (*plan)(PlanBuilder& plan, const pb::File& file, const pb::FileObject* object) = nullptr;
   // Says whether it can be taken; stops nothing, reads nothing but the model. Null: always Ok.

@@ -9,7 +9,7 @@ namespace bpfckpt::kinds {
 
 extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
     kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs, kBlockdev,
-    kTun;
+    kTun, kAio, kIoUring, kUserfaultfd;
 
 namespace {
 
@@ -27,8 +27,10 @@ constexpr Row kRows[] = {
     {FILE_KIND_TTY, &kTty},
     {FILE_KIND_EPOLL, &kEpoll},
     {FILE_KIND_EVENTFD, &kEventfd},
+    {FILE_KIND_AIO, &kAio},
     {FILE_KIND_BPF_MAP, &kBpfMap},
     {FILE_KIND_BPF_OTHER, &kBpfOther},
+    {FILE_KIND_IO_URING, &kIoUring},
     {FILE_KIND_LANDLOCK, &kLandlock},
     {FILE_KIND_PERF_EVENT, &kPerfEvent},
     {FILE_KIND_SECCOMP_NOTIFY, &kSeccompNotify},
@@ -40,6 +42,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_PROCFS, &kProcfs},
     {FILE_KIND_TUN, &kTun},
     {FILE_KIND_BLOCKDEV, &kBlockdev},
+    {FILE_KIND_USERFAULTFD, &kUserfaultfd},
 };
 
 constexpr auto kKinds = [] {

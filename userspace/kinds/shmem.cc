@@ -5,7 +5,7 @@
 // holes left out. A memfd is made by memfd_create(2) again; a shared anonymous mapping by mapping one of the
 // full size in bpfckpt and opening it through its own map_files link, so that it is, in the process, what it
 // was. Kept: bytes, holes, size, seals, name, mode, owner and mtime. Not kept: inode number, extended
-// attributes, memory policies.
+// attributes. Refused: NUMA policies, System V segments.
 //
 // What memfd_create(2) gives is not counted among those who may write (FMODE_WRITER): a program can be
 // executed while it is open, but not while a later opening for writing is. So that description is the new
@@ -126,6 +126,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   memory.set_uid(record.inode.uid);
   memory.set_gid(record.inode.gid);
   memory.set_mtime_ns(record.inode.mtime_ns);
+  memory.set_has_policies(record.detail.shmem.policies != 0);
   pack(memory, *object->mutable_detail());
   return {};
 }
@@ -203,7 +204,23 @@ Result<void> finish(PlanBuilder& plan, const pb::File& file, const pb::FileObjec
   return {};
 }
 
-Finding diagnose(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
+// ipc/shm.c:newseg(): "SYSV" and the key. Segments belong to the IPC namespace and outlive all processes.
+bool is_system_v(const pb::File& file) {
+  return file.path().path().starts_with("/SYSV");
+}
+
+Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpPolicy&) {
+  if (is_system_v(file))
+    return {Verdict::Unsupported, "sysv-shm",
+            fmt::format(
+                "a System V shared memory segment ({}): it belongs to the IPC namespace, which is not taken",
+                file.path().path().substr(1)),
+            ""};
+  if (object == nullptr) return {};
+  auto memory = unpack<pb::SharedMemory>(object->detail(), "shared memory");
+  if (memory && memory->has_policies())
+    return {Verdict::Unsupported, "shmem-mempolicy",
+            "shared memory with a NUMA policy of its own (mbind(2) on a shared mapping)", ""};
   return {};
 }
 

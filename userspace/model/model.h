@@ -18,6 +18,9 @@
 
 namespace bpfckpt {
 
+// Vma.userfaultfd_file_id of a mapping that somebody outside of the tree watches; never in a checkpoint.
+inline constexpr std::uint32_t kNobodysUserfaultfd = UINT32_MAX;
+
 struct Model {
   pb::Tasks tasks;
   pb::Memory memory;

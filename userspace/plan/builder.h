@@ -44,6 +44,8 @@ class Environment {
   virtual bool queue_exists(const std::string& name) const = 0;
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
+  // Cpus that may ever be there.
+  virtual std::uint32_t possible_cpus() const = 0;
 };
 
 class PlanBuilder {
@@ -96,6 +98,17 @@ class PlanBuilder {
   // A further descriptor that came with making the object (a pipe's writing end).
   void set_object_end(std::uint32_t object_id, Operand fd) { object_ends_[object_id] = fd; }
   const Operand* object_end(std::uint32_t object_id) const { return find(object_ends_, object_id); }
+  // A description that process `maker` made (kinds/kind.h: make_inside()): its descriptor there, and, when
+  // bpfckpt has taken it, ours.
+  struct Inside {
+    Actor maker = kSelf;
+    Operand fd;
+  };
+  void set_made_inside(std::uint32_t file_id, Inside made) { inside_[file_id] = made; }
+  const Inside* made_inside(std::uint32_t file_id) const {
+    auto it = inside_.find(file_id);
+    return it == inside_.end() ? nullptr : &it->second;
+  }
   // Null where it is not made yet, or released.
   const Operand* file(std::uint32_t file_id) const { return find(files_, file_id); }
   const Operand* object(std::uint32_t object_id) const { return find(objects_, object_id); }
@@ -150,6 +163,7 @@ class PlanBuilder {
   OperandMap objects_;
   OperandMap object_ends_;
   OperandMap mapped_;
+  std::unordered_map<std::uint32_t, Inside> inside_;
   std::unordered_set<std::uint32_t> kept_objects_;
   std::unordered_map<std::string, OpId> images_;
   std::vector<Operand> close_later_;

@@ -34,6 +34,7 @@ struct Operand {
     Result,  // what operation `index` returned, plus `value`
     Data,    // address of data block `index`, plus `value`
     Field,   // the 32-bit integer that a system call left at offset `value` of data block `index`
+    Wide,    // the same with 64 bits; not for fixups
   };
   Type type = Type::Value;
   std::uint32_t index = 0;
@@ -49,6 +50,7 @@ struct Operand {
   }
   static Operand data(DataId id, std::uint64_t offset = 0) { return make(Type::Data, id, offset); }
   static Operand field(DataId id, std::uint64_t offset = 0) { return make(Type::Field, id, offset); }
+  static Operand wide(DataId id, std::uint64_t offset = 0) { return make(Type::Wide, id, offset); }
 
  private:
   static Operand make(Type type, std::uint32_t index, std::uint64_t value) {

@@ -33,6 +33,7 @@ std::string operand_text(const Plan& plan, const Operand& operand) {
       return value == 0 ? text : fmt::format("{}+{}", text, value);
     }
     case Operand::Type::Field:
+    case Operand::Type::Wide:
       return fmt::format("d{}[{}]", operand.index, value);
   }
   return "?";

@@ -71,4 +71,18 @@ std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+// "0-3,8-11"
+std::uint32_t HostEnvironment::possible_cpus() const {
+  std::unique_ptr<FILE, int (*)(FILE*)> file(::fopen("/sys/devices/system/cpu/possible", "re"), ::fclose);
+  if (file == nullptr) return 1;
+  std::uint32_t count = 0;
+  for (unsigned first = 0, last = 0; ::fscanf(file.get(), "%u", &first) == 1; count += last - first + 1) {
+    last = first;
+    int next = std::fgetc(file.get());
+    if (next == '-' && ::fscanf(file.get(), "%u", &last) == 1) next = std::fgetc(file.get());
+    if (last < first || next != ',') return count + (last < first ? 0 : last - first + 1);
+  }
+  return count;
+}
+
 }  // namespace bpfckpt::restore

@@ -22,6 +22,7 @@ class HostEnvironment : public Environment {
   int last_capability() const override;
   bool queue_exists(const std::string& name) const override;
   std::int64_t clock_ns(clockid_t clock) const override;
+  std::uint32_t possible_cpus() const override;
 
  private:
   std::vector<SpecialMapping> special_;

@@ -208,6 +208,11 @@ std::uint64_t Executor::own_value(const Operand& operand) {
       std::memcpy(&value, plan_.data[operand.index].bytes.data() + operand.value, sizeof value);
       return static_cast<std::uint64_t>(value);
     }
+    case Operand::Type::Wide: {
+      std::uint64_t value = 0;
+      std::memcpy(&value, plan_.data[operand.index].bytes.data() + operand.value, sizeof value);
+      return value;
+    }
   }
   return 0;
 }

@@ -91,6 +91,7 @@ class FilesPlanner {
   Result<void> run() {
     find_holders();
     std::vector<const pb::File*> files = in_rounds_order();
+    TRY(make_inside(files));
     for (std::size_t i = 0; i < files.size();) {
       plan_.phase("files");
       int made = 0;
@@ -168,6 +169,29 @@ class FilesPlanner {
     std::ranges::stable_partition(files,
                                   [](const pb::File* file) { return !kinds::shows_descriptor(*file); });
     return files;
+  }
+
+  // All of them, before the tables are filled: the numbers that they have meanwhile are free again.
+  Result<void> make_inside(const std::vector<const pb::File*>& files) {
+    std::vector<const pb::File*> made;
+    plan_.phase("files made by processes");
+    for (const pb::File* file : files) {
+      const kinds::Kind* kind = kinds::find(file->kind());
+      if (kind == nullptr || kind->make_inside == nullptr) continue;
+      TRY(kind->make_inside(plan_, *file), "file {} ({})", file->id(), kinds::describe_name(*file));
+      if (plan_.made_inside(file->id()) == nullptr) return fail(Error::bug("the kind made no descriptor"));
+      made.push_back(file);
+    }
+    plan_.phase("files taken from processes");
+    for (const pb::File* file : made) {
+      const PlanBuilder::Inside inside = *plan_.made_inside(file->id());
+      plan_.about(file->id());
+      OpId ours = plan_.op(Op::Code::Fetch, kSelf, {inside.maker, inside.fd}, "file");
+      plan_.call(inside.maker, SYS_close, {inside.fd});
+      plan_.set_made_inside(file->id(), {kSelf, Operand::result(ours)});
+    }
+    plan_.about(0);
+    return {};
   }
 
   Result<void> make(const pb::File& file) {

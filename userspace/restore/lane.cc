@@ -23,6 +23,7 @@ bool Executor::Lane::in_batch(OpId id) const {
 }
 
 bool Executor::Lane::waits_for_results(const Operand& operand) const {
+  if (operand.type == Operand::Type::Wide) return blocks_.contains(operand.index);
   if (operand.type != Operand::Type::Data) return false;
   for (const Fixup& fixup : executor_.plan_.data[operand.index].fixups) {
     if (fixup.operand.type == Operand::Type::Result && in_batch(fixup.operand.index)) return true;
@@ -48,6 +49,7 @@ std::uint64_t Executor::Lane::value(const Operand& operand) {
     case Operand::Type::Value:
     case Operand::Type::Result:
     case Operand::Type::Field:
+    case Operand::Type::Wide:
       break;
   }
   return executor_.own_value(operand);

@@ -33,6 +33,9 @@ constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 constexpr std::size_t kIovecsPerCall = 512;
 constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
 
+constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
+constexpr long kSetMempolicyHomeNode = 450;  // since 5.17
+
 using Vmas = google::protobuf::RepeatedPtrField<pb::Vma>;
 
 bool is_private(const pb::Vma& vma) {
@@ -52,6 +55,19 @@ int protection(const pb::Vma& vma) {
 // turn (plan_keys()).
 bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
   return mm.execute_only_key() != 0 && vma.kind() != pb::SPECIAL && protection(vma) == PROT_EXEC;
+}
+
+bool is_aio_ring(const ModelIndex& index, const pb::Vma& vma) {
+  const pb::File* file = index.file(vma.file_id());
+  return file != nullptr && file->kind() == "aio";
+}
+
+bool is_watched(const pb::AddressSpace& mm) {
+  return std::ranges::any_of(mm.vmas(), [](const pb::Vma& vma) { return vma.userfaultfd_file_id() != 0; });
+}
+
+bool has_memory_policy(const pb::AddressSpace& mm) {
+  return std::ranges::any_of(mm.vmas(), [](const pb::Vma& vma) { return vma.has_memory_policy(); });
 }
 
 int mmap_flags(const pb::Vma& vma) {
@@ -140,6 +156,8 @@ class MemoryPlanner {
     }
     TRY(check_special_mappings(plan_.environment(), mm_));
     move_special_mappings();
+    // A huge page would fill in what is missing around the pages that are read.
+    if (is_watched(mm_)) plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for userfaultfd");
     TRY(map());
     read_pages();
     return {};
@@ -232,6 +250,13 @@ class MemoryPlanner {
     PageLookup pages(mm_);
     for (const pb::Vma& vma : mm_.vmas()) {
       if (vma.kind() == pb::SPECIAL) continue;
+      if (is_aio_ring(plan_.index(), vma)) {
+        constexpr int kPlaceholder = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+        plan_.call_expecting(pid_, vma.start(), SYS_mmap,
+                             {vma.start(), vma.end() - vma.start(), PROT_NONE, kPlaceholder, -1, 0},
+                             "place of an AIO ring");
+        continue;
+      }
       TRY_ASSIGN(Operand fd, file_of(vma));
       int prot = protection(vma);
       if (writable_first(mm_, vma)) prot |= PROT_READ | PROT_WRITE;
@@ -244,10 +269,29 @@ class MemoryPlanner {
             pid_, start, SYS_mmap,
             {start, end - start, prot, static_cast<std::uint64_t>(mmap_flags(vma)) | hugetlb, fd, offset});
       });
+      plan_memory_policy(vma);
     }
     for (auto& [file, op] : pulled_) plan_.call(pid_, SYS_close, {Operand::result(op)});
     pulled_.clear();
     return {};
+  }
+
+  // Before there are pages, so that they are taken from where they are wanted.
+  void plan_memory_policy(const pb::Vma& vma) {
+    const std::uint64_t len = vma.end() - vma.start();
+    const pb::MemoryPolicy& policy = vma.memory_policy();
+    if (!vma.has_memory_policy()) {
+      if (parent_mm_ != nullptr && has_memory_policy(*parent_mm_))
+        plan_.call(pid_, SYS_mbind, {vma.start(), len, 0 /*MPOL_DEFAULT*/, 0, 0, 0},
+                   "not the parent's policy");
+      return;
+    }
+    Operand nodes = policy.nodes() == 0 ? Operand(0) : Operand::data(plan_.bytes_of(policy.nodes()));
+    plan_.call(pid_, SYS_mbind,
+               {vma.start(), len, policy.mode(), nodes, policy.nodes() == 0 ? 0 : kNodeBits, 0},
+               "memory policy");
+    if (policy.home_node() >= 0)
+      plan_.call(pid_, kSetMempolicyHomeNode, {vma.start(), len, policy.home_node(), 0}, "home node");
   }
 
   Result<Operand> file_of(const pb::Vma& vma) {
@@ -387,7 +431,7 @@ Result<void> plan_mapped_files(Planning& planning) {
   planning.plan.phase("files that are mapped");
   for (const pb::AddressSpace& mm : planning.model().memory.address_spaces()) {
     for (const pb::Vma& vma : mm.vmas())
-      if (vma.file_id() != 0)
+      if (vma.file_id() != 0 && !is_aio_ring(planning.plan.index(), vma))
         TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
     if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());
@@ -435,6 +479,7 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   if (mm == nullptr) return {};
   PlanBuilder& plan = planning.plan;
   Actor pid = process.pid();
+  TRY(plan_aio_rings(planning, process, *mm), "pid {}", pid);
   // Before any mlock, which guards cannot be put into.
   for (const pb::Extent& guard : mm->guards())
     plan.call(pid, SYS_madvise, {guard.offset(), guard.length(), kGuardInstall}, "guard pages");
@@ -486,7 +531,10 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   plan.fix(block, offsetof(prctl_mm_map, exe_fd), 4, exe);
   plan.call(pid, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, Operand::data(block), sizeof fields, 0}, "mm fields");
   if (exe.type == Operand::Type::Result) plan.call(pid, SYS_close, {exe});
-  if (mm->thp_disabled()) plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0});
+  if (mm->thp_disabled())
+    plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0});
+  else if (is_watched(*mm) || planning.late.contains(process.pid()))  // set for reading, or the parent's
+    plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0});
   if (mm->merge_any()) plan.call(pid, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 1, 0, 0, 0});
   return {};
 }

@@ -94,6 +94,9 @@ Result<void> plan_removed_places(Planning& planning);
 // Names that were there for the time of the checkpoint only.
 void plan_names_end(Planning& planning);
 
+// aio_plan.cc: when all mappings are made, and no fork comes that would inherit the rings.
+Result<void> plan_aio_rings(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm);
+
 // files_plan.cc
 Result<void> plan_files(Planning& planning);
 // Objects behind mappings get what would have been in the way (seals).

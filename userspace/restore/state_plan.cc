@@ -261,6 +261,12 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
   plan_scheduling(plan, tid, thread.scheduling());
   if (thread.io_priority() != 0)
     plan.call(tid, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, thread.io_priority()}, "io priority");
+  if (thread.has_memory_policy()) {
+    const pb::MemoryPolicy& policy = thread.memory_policy();
+    Operand nodes = policy.nodes() == 0 ? Operand(0) : Operand::data(plan.bytes_of(policy.nodes()));
+    plan.call(tid, SYS_set_mempolicy, {policy.mode(), nodes, policy.nodes() == 0 ? 0 : 64 + 1},
+              "memory policy");
+  }
   // A timer slack of 0 asks for the default, which it cannot be.
   if (thread.timer_slack_ns() != 0)
     plan.call(tid, SYS_prctl, {PR_SET_TIMERSLACK, thread.timer_slack_ns(), 0, 0, 0});
