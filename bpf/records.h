@@ -416,9 +416,8 @@ enum mm_record_flags {
 	MM_MDWE_NO_INHERIT = 4,
 	MM_MERGE_ANY = 8,
 	MM_THP_EXCEPT_ADVISED = 16,
-	MM_AIO = 32,		/* an io_setup() context is there */
-	MM_LDT = 64,		/* x86: modify_ldt(2) */
 	MM_MANY_AIO = 32,	/* more io_setup() rings than have records */
+	MM_LDT = 64,		/* x86: modify_ldt(2) */
 };
 
 struct mm_record {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Descriptors, descriptions, and the objects behind them.
 #include <fcntl.h>
+#include <linux/magic.h>
 
 #include <algorithm>
 #include <cstring>

@@ -22,6 +22,9 @@ Result<void> plan(PlanBuilder&, const pb::File&, const pb::FileObject*) {
 
 extern const Kind kAio = {
     .name = "aio",
+    .kept = "rings of io_setup(2): address, size, events that were not fetched",
+    .not_kept = "the inode number",
+    .refused = "polls (IOCB_CMD_POLL); requests that do not end; rings inherited by fork(2)",
     .describe = describe,
     .plan = plan,
     .mappable = true,

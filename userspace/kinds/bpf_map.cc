@@ -398,6 +398,12 @@ Finding diagnose(const pb::File&, const pb::FileObject* object, const DumpPolicy
 
 extern const Kind kBpfMap = {
     .name = "bpf_map",
+    .kept =
+        "arrays, hashes and LPM tries: type, sizes, flags, name, type information, entries, frozen or not, "
+        "access of each description, mappings",
+    .not_kept = "the id; the order in which a hash is walked",
+    .refused =
+        "other types; values with locks, timers or pointers; maps that somebody outside of the tree keeps",
     .describe = describe,
     .enrich = enrich,
     .make = make,

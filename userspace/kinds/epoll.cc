@@ -215,6 +215,13 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kEpoll = {
     .name = "epoll",
+    .kept =
+        "targets with the number by which each was added, events and data; which edges and one-shots were "
+        "reported",
+    .not_kept =
+        "the order of the ready list; that a one-shot which has fired while its file is quiet does not watch "
+        "for errors and hang-ups; parameters of busy polling",
+    .refused = "a target that no process of the tree has open any more",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,

@@ -53,6 +53,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kEventfd = {
     .name = "eventfd",
+    .kept = "counter, semaphore mode, flags",
+    .not_kept = "the eventfd-id that fdinfo shows",
+    .refused = "a counter at its very end (2^64-1)",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

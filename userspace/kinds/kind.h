@@ -51,6 +51,12 @@ class EnrichContext {
   // Gives the file behind `fd` a name of its own, in the directory of `path` or as near as it gets; gone
   // again if the dump fails.
   virtual Result<std::string> link_again(int fd, const std::string& path) = 0;
+  // A pipe of ours that can hold as many bytes: non-blocking, empty, and to be left empty, as it is the same
+  // for all.
+  struct Pipe {
+    int read_fd, write_fd;
+  };
+  virtual Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) = 0;
 };
 
 // Ids of files by their struct file, as BPF saw it; 0: no process of the tree has it.
@@ -71,12 +77,6 @@ class Installed {
     bool close_on_exec = false;
   };
   virtual Occupant at(std::uint32_t pid, std::uint32_t fd) const = 0;
-  // A pipe of ours that can hold as many bytes: non-blocking, empty, and to be left empty, as it is the same
-  // for all.
-  struct Pipe {
-    int read_fd, write_fd;
-  };
-  virtual Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) = 0;
 };
 
 struct Kind {

@@ -138,6 +138,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpP
 
 extern const Kind kMqueue = {
     .name = "mqueue",
+    .kept = "which queue by its name; of one without a name, or missing: attributes, mode, owner",
+    .not_kept = "messages; O_LARGEFILE",
+    .refused = "messages in a queue that has no name; a process that waits by mq_notify(3)",
     .describe = describe,
     .make = make,
     .plan = plan,

@@ -111,6 +111,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kNsfs = {
     .name = "nsfs",
+    .kept = "a namespace that the tree lives in; one that has a name",
+    .not_kept = "the inode number",
+    .refused = "a namespace that is neither",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

@@ -118,6 +118,11 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kPidfd = {
     .name = "pidfd",
+    .kept =
+        "of processes and threads of the tree, zombies among them: which one; of one that was waited for: "
+        "that, and how it ended where the kernel tells",
+    .not_kept = "of one that was waited for: whether two descriptors were of the same process",
+    .refused = "a process outside of the tree; one that dies with the descriptor",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,

@@ -179,6 +179,11 @@ bool outlives_tree(const pb::File& file) {
 
 extern const Kind kProcfs = {
     .name = "procfs",
+    .kept = "which file of which process, also of one that is gone; position, flags",
+    .not_kept =
+        "text that the kernel had made for a read that took a part of it; the address space of before an "
+        "execve(2); credentials of the opening",
+    .refused = "what shows an ended thread or a closed descriptor",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

@@ -60,15 +60,41 @@ Finding diagnose_bpf_other(const pb::File& file, const pb::FileObject*, const Du
 
 }  // namespace
 
-extern const Kind kPerfEvent = {
-    .name = "perf_event", .describe = describe, .plan = plan, .diagnose = diagnose_perf_event};
-extern const Kind kIoUring = {
-    .name = "io_uring", .describe = describe, .plan = plan, .diagnose = diagnose_io_uring};
-extern const Kind kLandlock = {
-    .name = "landlock", .describe = describe, .plan = plan, .diagnose = diagnose_landlock};
+extern const Kind kPerfEvent = {.name = "perf_event",
+                                .kept = "nothing: a performance event",
+                                .not_kept = "everything",
+                                .refused = "always; the kernel does not let it be read, or not be made again",
+                                .describe = describe,
+                                .plan = plan,
+                                .diagnose = diagnose_perf_event};
+extern const Kind kIoUring = {.name = "io_uring",
+                              .kept = "nothing: an io_uring instance",
+                              .not_kept = "everything",
+                              .refused = "always; the kernel does not let it be read, or not be made again",
+                              .describe = describe,
+                              .plan = plan,
+                              .diagnose = diagnose_io_uring};
+extern const Kind kLandlock = {.name = "landlock",
+                               .kept = "nothing: a Landlock ruleset",
+                               .not_kept = "everything",
+                               .refused = "always; the kernel does not let it be read, or not be made again",
+                               .describe = describe,
+                               .plan = plan,
+                               .diagnose = diagnose_landlock};
 extern const Kind kSeccompNotify = {
-    .name = "seccomp_notify", .describe = describe, .plan = plan, .diagnose = diagnose_seccomp_notify};
-extern const Kind kBpfOther = {
-    .name = "bpf_other", .describe = describe, .plan = plan, .diagnose = diagnose_bpf_other};
+    .name = "seccomp_notify",
+    .kept = "nothing: a seccomp listener",
+    .not_kept = "everything",
+    .refused = "always; the kernel does not let it be read, or not be made again",
+    .describe = describe,
+    .plan = plan,
+    .diagnose = diagnose_seccomp_notify};
+extern const Kind kBpfOther = {.name = "bpf_other",
+                               .kept = "nothing: BPF programs, links and type information",
+                               .not_kept = "everything",
+                               .refused = "always; the kernel does not let it be read, or not be made again",
+                               .describe = describe,
+                               .plan = plan,
+                               .diagnose = diagnose_bpf_other};
 
 }  // namespace bpfckpt::kinds

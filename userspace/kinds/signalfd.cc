@@ -35,6 +35,8 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 
 extern const Kind kSignalfd = {
     .name = "signalfd",
+    .kept = "the set of signals, flags",
+    .not_kept = "what is pending: it belongs to the reader, and is kept there",
     .describe = describe,
     .plan = plan,
 };

@@ -149,6 +149,11 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kTimerfd = {
     .name = "timerfd",
+    .kept =
+        "clock, what is left (an absolute time of the wall clock stays one), interval, expiries that were "
+        "not read, flags of setting",
+    .not_kept = "the phase of an interval to less than the time between dump and restore",
+    .refused = "an unread cancellation (TFD_TIMER_CANCEL_ON_SET)",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

@@ -121,6 +121,9 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kUserfaultfd = {
     .name = "userfaultfd",
+    .kept = "features, registered ranges and modes, pages that are missing or write-protected",
+    .not_kept = "the inode number",
+    .refused = "a fault or event that waits to be read; shared or file memory; an owner outside of the tree",
     .describe = describe,
     .make_inside = make_inside,
     .plan = plan,
