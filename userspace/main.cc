@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/stubs/logging.h>
 #include <malloc.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -86,11 +87,24 @@ constexpr const char* name_of(const CoreOptions&) {
   return "core";
 }
 
+// It must be there even if nothing is to be put into it.
+Result<void> check_work_dir(const CommonOptions& common) {
+  struct stat st;
+  if (common.work_dir == common.images_dir) return {};
+  if (::stat(common.work_dir.c_str(), &st) != 0)
+    return fail(Error::system(fmt::format("--work-dir {}", common.work_dir)));
+  if (!S_ISDIR(st.st_mode))
+    return fail(Error::system(fmt::format("--work-dir {}", common.work_dir), ENOTDIR));
+  return {};
+}
+
 Result<int> run(const cli::Command& command) {
   return std::visit(
       [](const auto& options) -> Result<int> {
-        if constexpr (requires { options.common; })
+        if constexpr (requires { options.common; }) {
+          TRY(check_work_dir(options.common), "{}", name_of(options));
           TRY(log::open(options.common.log_file, options.common.verbosity), "{}", name_of(options));
+        }
         auto status = Run{}(options);
         if (!status) return fail(std::move(status.error()).in(name_of(options)));
         return status;

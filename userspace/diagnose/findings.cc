@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/findings.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -70,6 +72,8 @@ class Finder {
       add_process({Verdict::NeedsOption, "session-outside",
                    fmt::format("its session leader {} is outside of the tree", process.sid()),
                    "--shell-job"});
+    if (process.pid() == static_cast<std::uint32_t>(::getpid()))
+      add_process(unsupported("bpfckpt", "it is this bpfckpt, which cannot stop itself"));
     for (const std::string& obstacle : process.obstacles()) {
       if (obstacle.starts_with(kForeignNamespaces))
         add_process(
@@ -92,7 +96,7 @@ class Finder {
   // first.
   void look_at_sharing(const pb::Process& process, std::uint32_t id,
                        std::uint32_t (pb::Process::*field)() const, std::string_view what) {
-    if (id == 0) return;
+    if (id == 0 || scope_.running) return;
     auto [first, fresh] = first_to_have_.try_emplace({what, id}, process.pid());
     const pb::Process* parent = index_.process(process.parent_pid());
     if (fresh || (parent != nullptr && parent->state() != pb::ZOMBIE && (parent->*field)() == id)) return;

@@ -26,6 +26,9 @@ struct Item {
 struct Scope {
   bool unsupported_only = true;  // leave out what is Ok, unless `notes` and there is a note
   bool notes = false;
+  // The tree went on while it was read: what was freed in one process may have been made again in another at
+  // the same address, and looks like being shared.
+  bool running = false;
 };
 
 std::vector<Item> find(const Model& model, const DumpPolicy& policy, const Scope& scope);

@@ -34,8 +34,8 @@ Result<void> refuse(const std::vector<diagnose::Item>& items) {
   return fail(Error::unsupported(lines));
 }
 
-std::vector<diagnose::Item> obstacles(const Model& model, const DumpPolicy& policy) {
-  return diagnose::find(model, policy, {.unsupported_only = true});
+std::vector<diagnose::Item> obstacles(const Model& model, const DumpPolicy& policy, bool running) {
+  return diagnose::find(model, policy, {.unsupported_only = true, .running = running});
 }
 
 // What can be taken, and yet is not all of it.
@@ -105,7 +105,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   {
     TRY_ASSIGN(Model model, diagnose::look(collector, options.root));
-    std::vector<diagnose::Item> items = obstacles(model, options.policy);
+    std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
     TRY(refuse(items));
     warn(model, options.policy);
@@ -122,7 +122,7 @@ Result<pb::Stats> dump(const Options& options) {
   Stopwatch stage;
   TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience));
   stats.set_collect_us(stage.lap_us());
-  TRY(refuse(obstacles(model, options.policy)));  // it went on since the first look
+  TRY(refuse(obstacles(model, options.policy, false)));  // it went on since the first look
   stats.set_model_us(stage.lap_us());
   TRY(tree.read_threads(model));
   stats.set_threads_us(stage.lap_us());

@@ -14,6 +14,8 @@ namespace {
 // How long tasks get to stop before it is thought of that they wait for others; and how long those others
 // then run.
 constexpr std::chrono::milliseconds kPatience{20};
+// How long a task may be one that must not be seized before that is believed.
+constexpr std::chrono::milliseconds kDeniedTime{300};
 
 using Members = std::vector<TreeMember>;
 
@@ -96,21 +98,25 @@ void FrozenTree::kill() {
 Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options) {
   const Deadline deadline = within(options.timeout);
   FrozenTree tree;
-  std::set<pid_t> denied;
+  std::map<pid_t, Deadline> denied;  // and until when we ask again
   for (;;) {
     TRY_ASSIGN(tree.members_, read());
     bool fresh = false;
-    std::set<pid_t> denied_now;
+    std::map<pid_t, Deadline> denied_now;
     for (const TreeMember& task : tree.members_) {
       if (task.gone || tree.tasks_.contains(task.tid)) continue;
       fresh = true;
       auto seized = SeizedTask::seize(waiter, task.tid, options.ptrace_options);
       if (!seized) {
         if (seized.error().err() == ESRCH) continue;
-        // EPERM is said of zombies, too (ptrace_attach()): the next reading tells.
+        // EPERM is said of zombies, too (ptrace_attach()): the next reading tells. A leader whose threads
+        // exec one after the other is one again and again.
         if (seized.error().err() != EPERM) return fail(std::move(seized.error()));
-        if (denied.contains(task.tid)) return fail(refused(task));
-        denied_now.insert(task.tid);
+        auto until = denied.find(task.tid);
+        const bool traced = task.tracer != 0 && task.tracer != ::getpid();
+        if (until != denied.end() && (traced || std::chrono::steady_clock::now() >= until->second))
+          return fail(refused(task));
+        denied_now.emplace(task.tid, until == denied.end() ? within(kDeniedTime) : until->second);
         continue;
       }
       // ESRCH: it exits just now; wait_stopped() will tell.
