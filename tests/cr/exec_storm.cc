@@ -13,7 +13,7 @@
 namespace {
 
 constexpr const char* kCount = "CR_EXEC_STORM";
-constexpr int kExecs = 400;
+constexpr int kExecs = 1500;
 constexpr int kLast = 7;
 
 void* exec_again(void*) {

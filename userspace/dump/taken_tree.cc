@@ -50,6 +50,7 @@ Result<TakenTree> TakenTree::freeze(target::Waiter& waiter, target::RobustList& 
       member.tracer = static_cast<pid_t>(task.tracer);
       member.gone = task.zombie() || task.exiting();
       member.uninterruptible = task.uninterruptible();
+      member.runs = (task.state & 8) == 0;  // __TASK_TRACED
       members.push_back(member);
     }
     return members;

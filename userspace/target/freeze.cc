@@ -104,7 +104,18 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
     bool fresh = false;
     std::map<pid_t, Deadline> denied_now;
     for (const TreeMember& task : tree.members_) {
-      if (task.gone || tree.tasks_.contains(task.tid)) continue;
+      auto it = tree.tasks_.find(task.tid);
+      if (task.gone) {
+        // Who execs waits until its other threads are waited for by their tracer (fs/exec.c:de_thread()).
+        if (it != tree.tasks_.end() && !it->second.check_running()) tree.tasks_.erase(it);
+        continue;
+      }
+      if (it != tree.tasks_.end()) {
+        if (!it->second.stopped() || !task.runs) continue;
+        // Another thread's exec has ended it and taken its number.
+        it->second.forget();
+        tree.tasks_.erase(it);
+      }
       fresh = true;
       auto seized = SeizedTask::seize(waiter, task.tid, options.ptrace_options);
       if (!seized) {

@@ -24,6 +24,7 @@ struct TreeMember {
   pid_t tracer = 0;       // tgid; 0: not traced
   bool gone = false;      // a zombie, or exiting: cannot be stopped, needs not be
   bool uninterruptible = false;
+  bool runs = false;  // it is in no ptrace-stop
 };
 // The threads of the tree now; called again and again.
 using TreeReader = std::function<Result<std::vector<TreeMember>>()>;
