@@ -94,13 +94,14 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 	record->operations = (__u64)file->f_op;
 	record->private_data = (__u64)file->private_data;
 	record->locks = (__u64)file->f_inode->i_flctx;
-	fill_locks((const void *)record->locks, (const void *)record->file, (const void *)table, &record->held);
 	record->epoll_items = (__u64)file->f_ep;
 	record->position = file->f_pos;
 	record->open_flags = file->f_flags;
 	record->open_mode = file->f_mode;
 	if (close_on_exec)
 		record->flags |= FILE_CLOEXEC;
+	if (record->locks && has_locks(record->locks))
+		record->flags |= FILE_LOCKED;
 	if (record->open_mode & FMODE_BACKING)
 		record->flags |= FILE_BACKING;
 	fill_inode(file->f_inode, &record->inode);

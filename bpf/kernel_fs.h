@@ -129,28 +129,23 @@ struct file___v61 {
 	struct fown_struct f_owner;
 };
 
+/* References: f_count up to 6.12; f_ref since 6.13 ("fs: add file_ref"), where 0 is one reference. */
+struct file___count {
+	struct {
+		long counter;
+	} f_count;
+};
+
+struct file___ref {
+	struct {
+		struct {
+			long counter;
+		} refcnt;
+	} f_ref;
+};
+
 struct file_lock_context {
 	struct list_head flc_flock, flc_posix, flc_lease;
-};
-
-/* Leases are file_lease since 6.9, which begins with the same file_lock_core. */
-struct file_lock_core {
-	struct list_head flc_list;
-	void *flc_owner;
-	unsigned int flc_flags;
-	struct file *flc_file;
-};
-
-/* since 6.9 ("filelock: split common fields into struct file_lock_core") */
-struct file_lock {
-	struct file_lock_core c;
-};
-
-struct file_lock___v61 {
-	struct list_head fl_list;
-	void *fl_owner;
-	unsigned int fl_flags;
-	struct file *fl_file;
 };
 
 struct fdtable {
@@ -187,6 +182,16 @@ static __always_inline __s64 inode_mtime_ns(const struct inode *inode)
 		return renamed->__i_mtime.tv_sec * 1000000000LL +
 		       renamed->__i_mtime.tv_nsec;
 	return old->i_mtime.tv_sec * 1000000000LL + old->i_mtime.tv_nsec;
+}
+
+static __always_inline __u64 file_references(const struct file *file)
+{
+	const struct file___ref *counted = (const void *)file;
+	const struct file___count *old = (const void *)file;
+
+	if (bpf_core_field_exists(counted->f_ref))
+		return BPF_CORE_READ(counted, f_ref.refcnt.counter) + 1;
+	return BPF_CORE_READ(old, f_count.counter);
 }
 
 static __always_inline __u32 mount_id(const struct vfsmount *mnt)

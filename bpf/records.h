@@ -44,12 +44,14 @@ enum record_type {
 	RECORD_WALK_END = 12,	/* where a walk goes on: struct walk_end_record */
 	RECORD_EPOLL_ITEM = 13,	/* struct epoll_item_record */
 	RECORD_AIO_RING = 20,	/* an io_setup(2) ring: struct aio_ring_record */
+	RECORD_LOCK = 20,	/* struct lock_record */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
 enum walk_kind {
 	WALK_NONE = 0,
 	WALK_EPOLL = 1,
+	WALK_LOCKS = 8,		/* of file_record.locks, where FILE_LOCKED is set */
 };
 
 enum {
@@ -119,19 +121,12 @@ enum file_flags {
 	FILE_CLOEXEC = 1,
 	FILE_BACKING = 2,	/* the file under overlayfs or FUSE passthrough that a mapping really has */
 	FILE_HUGETLB = 4,
+	FILE_LOCKED = 8,	/* somebody holds a lock or a lease on the inode */
 };
 
 enum {
 	FILE_OF_VMA = -1,	/* file_record.fd: follows its vma_record */
 	FILE_OF_EXE = -2,	/* follows its mm_record */
-};
-
-/* Locks that are held now: of the description, and POSIX locks of the descriptor table on the inode. */
-struct locks_part {
-	__u32 posix;
-	__u32 open_file;
-	__u32 flock;
-	__u32 lease;
 };
 
 /* Trailing: path. */
@@ -142,7 +137,6 @@ struct file_record {
 	__u64 operations;	/* f_op */
 	__u64 private_data;
 	__u64 locks;		/* i_flctx: not 0 where a lock or lease was ever taken on the inode */
-	struct locks_part held;
 	__u64 epoll_items;	/* f_ep: not 0 where the file was ever watched by epoll */
 	__s64 position;
 	__u32 tgid;
@@ -179,7 +173,36 @@ struct file_record {
 		struct userfaultfd_record userfaultfd;
 	} detail;
 };
-BPFCKPT_SIZE(struct file_record, 408);
+BPFCKPT_SIZE(struct file_record, 392);
+
+/* include/linux/filelock.h: FL_*, the same numbers since 3.15 */
+enum lock_flags {
+	LOCK_IS_POSIX = 1,	/* FL_POSIX */
+	LOCK_IS_FLOCK = 2,	/* FL_FLOCK */
+	LOCK_IS_DELEGATION = 4,	/* FL_DELEG */
+	LOCK_IS_LEASE = 32,	/* FL_LEASE */
+	LOCK_DOWNGRADE_PENDING = 256,	/* FL_DOWNGRADE_PENDING: a lease is being broken by a reader */
+	LOCK_UNLOCK_PENDING = 512,	/* FL_UNLOCK_PENDING: by a writer */
+	LOCK_IS_OPEN_FILE = 1024,	/* FL_OFDLCK, with FL_POSIX */
+};
+
+/* A lock or a lease on an inode, whoever holds it; head.list is file_record.locks. */
+struct lock_record {
+	struct item_head head;
+	__u64 owner;		/* POSIX: struct files_struct; all others: struct file */
+	__u64 file;		/* struct file through which it was taken */
+	__s64 start;		/* bytes [start, end]; of locks on ranges only */
+	__s64 end;
+	__u64 references;	/* to `file` */
+	__u64 waiter_file;	/* struct file through which the first one waits; 0 for who opens a leased file */
+	__u32 flags;		/* enum lock_flags and others */
+	__u32 type;		/* F_RDLCK, F_WRLCK */
+	__s32 pid;		/* thread group that took it, in the initial pid namespace; -1: not said */
+	__s32 waiter_pid;	/* the same of who waits */
+	__s32 fd;		/* of a lease: descriptor in its signals */
+	__u32 has_waiter;
+};
+BPFCKPT_SIZE(struct lock_record, 88);
 
 /* struct mempolicy; mode 0 (MPOL_DEFAULT): none */
 struct mempolicy_part {

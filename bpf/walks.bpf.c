@@ -4,5 +4,7 @@
 
 #include "bpf/kernel_task.h"
 #include "bpf/kinds/epoll_items.h"
+#include "bpf/lock_items.h"
 
 DEFINE_WALK(walk_epoll, sizeof(struct epoll_item_record), first_epoll_item, next_epoll_item, write_epoll_item)
+DEFINE_WALK(walk_locks, sizeof(struct lock_record), first_lock, lock_after, write_lock)

@@ -73,7 +73,7 @@ static __always_inline void end_walk(struct walk *walk)
 
 /*
  * One step of a walk, for bpf_loop(): writes an item, or begins the next object's list. `first(object)` and
- * `next(node)` give nodes, NULL at the end of the list; `write(walk)` writes the item at walk->node.
+ * `next(object, node)` give nodes, NULL at the end of the list; `write(walk)` writes the item at walk->node.
  */
 #define DEFINE_WALK(name, item_bytes, first, next, write) \
 	static long name##_step(__u32 i __attribute__((unused)), struct walk *walk) \
@@ -89,7 +89,7 @@ static __always_inline void end_walk(struct walk *walk)
 				return 1; \
 			walk->room_bytes -= (item_bytes); \
 			write(walk); \
-			walk->node = next(walk->node); \
+			walk->node = next(walk->object, walk->node); \
 		} \
 		if (!walk->node) \
 			walk->index++; \

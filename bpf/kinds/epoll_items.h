@@ -75,7 +75,7 @@ static long rb_go_up(__u32 i __attribute__((unused)), struct rb_walk *walk)
 	return !up || BPF_CORE_READ(up, rb_left) == walk->from;
 }
 
-static __always_inline const void *next_epoll_item(const void *node)
+static __always_inline const void *next_epoll_item(__u64 eventpoll __attribute__((unused)), const void *node)
 {
 	struct rb_walk walk = { .node = node };
 	const struct rb_node *here = node, *right = BPF_CORE_READ(here, rb_right);

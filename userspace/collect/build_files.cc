@@ -33,16 +33,6 @@ void fill_inode(const inode_part& part, pb::Inode& inode) {
   inode.set_mtime_ns(part.mtime_ns);
 }
 
-// Records of one description come from every process that has it open: each sees its own POSIX locks.
-void add_locks(const locks_part& held, pb::File& file) {
-  if ((held.posix | held.open_file | held.flock | held.lease) == 0) return;
-  pb::HeldLocks& locks = *file.mutable_locks();
-  locks.set_posix(std::max(locks.posix(), held.posix));
-  locks.set_open_file(held.open_file);
-  locks.set_flock(held.flock);
-  locks.set_lease(held.lease);
-}
-
 // overlayfs gives the links of the file underneath, which stays there when the one on top goes
 // (fs/overlayfs/inode.c:ovl_getattr()). A name may end as d_path() ends those that are gone.
 bool is_gone(const Records::VisibleFile& visible) {
@@ -153,18 +143,21 @@ Result<std::uint32_t> Builder::file_id(const file_record& record) {
     if (record.walk != WALK_NONE) lists_.try_emplace(record.list, List{file, {}});
     TRY(describe(record, *file));
   }
-  add_locks(record.held, *files_[id - 1]);
   return id;
 }
 
 Result<void> Builder::add_file_record(const file_record& record) {
   TRY_ASSIGN(const std::uint32_t id, file_id(record), "pid {}: fd {}", record.tgid, record.fd);
   if (record.fd == FILE_OF_EXE) {
-    if (last_space_ != nullptr) last_space_->set_exe_file_id(id);
+    if (last_space_ == nullptr) return {};
+    last_space_->set_exe_file_id(id);
+    references_[id]++;
     return {};
   }
   if (record.fd == FILE_OF_VMA) {
-    if (last_vma_ != nullptr) set_vma_file(*last_vma_, *last_vma_record_, *files_[id - 1]);
+    if (last_vma_ == nullptr) return {};
+    set_vma_file(*last_vma_, *last_vma_record_, *files_[id - 1]);
+    references_[id]++;
     return {};
   }
   const auto [table_id, fresh] = table_ids_.intern(record.table);
@@ -177,6 +170,7 @@ Result<void> Builder::add_file_record(const file_record& record) {
   // A table comes again with each process or thread that shares it.
   const auto fd = static_cast<std::uint32_t>(record.fd);
   if (!table->entries().empty() && table->entries().rbegin()->fd() >= fd) return {};
+  references_[id]++;
   pb::FdEntry* entry = table->add_entries();
   entry->set_fd(fd);
   entry->set_file_id(id);

@@ -43,6 +43,9 @@ Result<void> Builder::sort_in(const record_head& head) {
       if (auto item = as<item_head>(head))
         if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
       return {};
+    case RECORD_LOCK:
+      if (auto lock = as<lock_record>(head)) locks_.push_back(lock);
+      return {};
     default:
       return fail(Error::bug(fmt::format("collect: a record of unknown type {}", head.type)));
   }
@@ -53,6 +56,7 @@ Result<Model> Builder::build() {
   TRY(add_processes());
   TRY(add_lists());
   TRY(settle_userfaultfds());
+  add_locks();
   for (const kinds::Kind* kind : kinds::all())
     if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);

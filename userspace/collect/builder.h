@@ -69,6 +69,10 @@ class Builder {
   // another where it is mapped.
   std::uint64_t object_pointer(const file_record& record, const pb::File& file);
 
+  // build_locks.cc
+  void add_locks();
+  bool is_ours(const lock_record& record) const;
+
   // What is left of an absolute expiry; at least 1 ns of what is armed. -1 if the clock is unknown.
   std::int64_t remaining_ns(clockid_t clock, std::uint64_t expires_ns) const;
 
@@ -97,6 +101,8 @@ class Builder {
     std::vector<const record_head*> items;
   };
   std::unordered_map<std::uint64_t, List> lists_;  // by file_record.list
+  std::vector<const lock_record*> locks_;
+  std::unordered_map<std::uint32_t, std::uint64_t> references_;  // by file id: descriptors and mappings
   // Whose file the next file_record is: the mapping or the address space that came just before it.
   const vma_record* last_vma_record_ = nullptr;
   pb::Vma* last_vma_ = nullptr;

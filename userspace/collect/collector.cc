@@ -225,6 +225,10 @@ Result<void> Reading::mappings(const Group& group) {
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
   // border.
   TRY(pass(Program::DumpVmas, Scope::process(group.tgid)));
+  TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+    walks_.add(head);
+    return {};
+  }));
   return visible_files(group.mm_tid, before);
 }
 

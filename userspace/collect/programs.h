@@ -9,8 +9,8 @@
 
 namespace bpfckpt::collect {
 
-enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll };
-inline constexpr std::size_t kPrograms = 6;
+enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll, WalkLocks };
+inline constexpr std::size_t kPrograms = 7;
 
 class Programs {
  public:

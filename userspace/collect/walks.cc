@@ -15,8 +15,10 @@ namespace {
 // Of a running tree a list may have become anything, a ring among it.
 constexpr std::size_t kMostBytes = std::size_t{256} << 20;
 
-constexpr std::array<Program, 2> kWalkers = {Program::WalkEpoll /* WALK_NONE: never asked */,
-                                             Program::WalkEpoll};
+constexpr std::pair<std::uint32_t, Program> kWalkers[] = {
+    {WALK_EPOLL, Program::WalkEpoll},
+    {WALK_LOCKS, Program::WalkLocks},
+};
 
 // Takes the walk_end_record away that a reading leaves at the end of `records`.
 Result<walk_end_record> take_end(Records& records, std::size_t before) {
@@ -51,26 +53,33 @@ Result<void> read_lists(int link, int requests, int self, std::span<const std::u
 
 }  // namespace
 
+void Walks::add(std::uint32_t kind, std::uint64_t object) {
+  if (kind == WALK_NONE || object == 0) return;
+  Lists& lists = lists_[kind];
+  if (lists.seen.insert(object).second) lists.objects.push_back(object);
+}
+
 void Walks::add(const record_head& head) {
   auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
-  if (file == nullptr || file->walk == WALK_NONE || file->walk >= lists_.size() || file->list == 0) return;
-  Lists& lists = lists_[file->walk];
-  if (lists.seen.insert(file->list).second) lists.objects.push_back(file->list);
+  if (file == nullptr) return;
+  add(file->walk, file->list);
+  if ((file->flags & FILE_LOCKED) != 0) add(WALK_LOCKS, file->locks);
 }
 
 Result<void> Walks::read(const Programs& programs, Records& records) {
-  for (std::size_t kind = 0; kind < lists_.size(); ++kind) {
-    std::span<const std::uint64_t> objects = lists_[kind].objects;
-    if (objects.empty()) continue;
+  for (const auto& [kind, program] : kWalkers) {
+    auto lists = lists_.find(kind);
+    if (lists == lists_.end() || lists->second.objects.empty()) continue;
+    std::span<const std::uint64_t> objects = lists->second.objects;
     Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     if (!self) return fail(Error::system("pidfd_open"));
-    TRY_ASSIGN(const Fd link, make_link(programs.fd(kWalkers[kind]), Scope::thread(::getpid())));
+    TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::thread(::getpid())));
     while (!objects.empty()) {
       auto now = objects.first(std::min<std::size_t>(objects.size(), WALK_OBJECTS));
       TRY(read_lists(link.get(), programs.requests_fd(), self.get(), now, records));
       objects = objects.subspan(now.size());
     }
-    lists_[kind].objects.clear();
+    lists->second.objects.clear();
   }
   return {};
 }

@@ -2,7 +2,7 @@
 // Lists of any length behind objects that earlier records named (bpf/walks.h).
 #pragma once
 
-#include <array>
+#include <map>
 #include <unordered_set>
 #include <vector>
 
@@ -20,11 +20,13 @@ class Walks {
   Result<void> read(const Programs& programs, Records& records);
 
  private:
+  void add(std::uint32_t kind, std::uint64_t object);
+
   struct Lists {
     std::vector<std::uint64_t> objects;
     std::unordered_set<std::uint64_t> seen;
   };
-  std::array<Lists, 2> lists_;  // by enum walk_kind
+  std::map<std::uint32_t, Lists> lists_;  // by enum walk_kind
 };
 
 }  // namespace bpfckpt::collect

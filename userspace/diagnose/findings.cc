@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -18,15 +19,13 @@ namespace {
 using kinds::Finding;
 using kinds::Verdict;
 
-std::string name_locks(const pb::HeldLocks& locks) {
+std::string name_locks(const std::vector<const pb::FileLock*>& locks) {
+  constexpr std::array<const char*, 4> kNames = {"POSIX", "of the description (OFD)", "by flock()", "lease"};
+  std::array<std::size_t, kNames.size()> counts{};
+  for (const pb::FileLock* lock : locks) counts[lock->kind()]++;
   std::string text;
-  auto count = [&text](std::uint32_t number, const char* what) {
-    if (number != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", number, what);
-  };
-  count(locks.posix(), "POSIX");
-  count(locks.open_file(), "of the description (OFD)");
-  count(locks.flock(), "by flock()");
-  count(locks.lease(), "lease");
+  for (std::size_t i = 0; i < kNames.size(); i++)
+    if (counts[i] != 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", counts[i], kNames[i]);
   return text;
 }
 
@@ -37,7 +36,12 @@ Finding unsupported(std::string code, std::string reason) {
 class Finder {
  public:
   Finder(const Model& model, const DumpPolicy& policy, const Scope& scope)
-      : model_(model), index_(model), policy_(policy), scope_(scope) {}
+      : model_(model), index_(model), policy_(policy), scope_(scope) {
+    for (const pb::FileLock& lock : model.files.locks()) locks_[lock.file_id()].push_back(&lock);
+    if (locks_.empty()) return;
+    for (const pb::FdTable& table : model.files.tables())
+      for (const pb::FdEntry& entry : table.entries()) opened_.insert(entry.file_id());
+  }
 
   std::vector<Item> run() {
     for (const pb::Process& process : model_.tasks.processes()) {
@@ -46,7 +50,7 @@ class Finder {
       if (process.state() == pb::ZOMBIE) continue;
       for (const pb::Thread& thread : process.threads()) look_at_thread(process, thread);
       if (const auto* table = index_.fd_table(process.fd_table_id()); table && seen_.insert(table).second)
-        for (const pb::FdEntry& entry : table->entries()) look_at_fd(entry);
+        for (const pb::FdEntry& entry : table->entries()) look_at_fd(entry, table->id());
       if (const auto* mm = index_.address_space(process.mm_id()); mm && seen_.insert(mm).second)
         look_at_memory(*mm);
     }
@@ -137,7 +141,7 @@ class Finder {
     return std::ranges::any_of(process.threads(), [](const pb::Thread& t) { return t.seccomp_mode() != 0; });
   }
 
-  void look_at_fd(const pb::FdEntry& entry) {
+  void look_at_fd(const pb::FdEntry& entry, std::uint32_t table_id) {
     const pb::File* file = index_.file(entry.file_id());
     if (file == nullptr) return;
     const kinds::Kind* kind = kinds::find(file->kind());
@@ -154,20 +158,47 @@ class Finder {
     // Most are neither told nor locked; nothing is put together for those.
     if (!wanted(finding) && !file->has_locks()) return;
     std::string subject = fmt::format("fd {}", entry.fd());
-    look_at_locks(subject, *file);
+    look_at_locks(subject, *file, table_id);
     add(std::move(subject), kinds::describe_name(*file), file->kind(), std::move(finding));
   }
 
-  // Once a description.
-  void look_at_locks(const std::string& subject, const pb::File& file) {
-    if (!file.has_locks() || !seen_.insert(&file).second) return;
-    std::string name = kinds::describe_name(file);
-    std::string reason = fmt::format("file locks are held: {}", name_locks(file.locks()));
-    if (policy_.file_locks)
-      add(subject, name, file.kind(), unsupported("file-locks", reason + ", which cannot be taken yet"));
-    else
-      add(subject, name, file.kind(),
-          {Verdict::NeedsOption, "file-locks", std::move(reason), "--file-locks"});
+  // Each lock once: with the first descriptor of its description or, of a POSIX lock, of its table. Table 0:
+  // a mapping.
+  void look_at_locks(const std::string& subject, const pb::File& file, std::uint32_t table_id) {
+    auto it = locks_.find(file.id());
+    if (it == locks_.end() || (table_id == 0 && opened_.contains(file.id()))) return;
+    std::vector<const pb::FileLock*> locks;
+    for (const pb::FileLock* lock : it->second)
+      if ((lock->kind() != pb::LOCK_POSIX || lock->fd_table_id() == table_id) && seen_.insert(lock).second)
+        locks.push_back(lock);
+    if (locks.empty()) return;
+    const std::string name = kinds::describe_name(file);
+    auto add_lock = [&](Finding finding) { add(subject, name, file.kind(), std::move(finding)); };
+    if (!policy_.file_locks)
+      add_lock({Verdict::NeedsOption, "file-locks", fmt::format("file locks are held: {}", name_locks(locks)),
+                "--file-locks"});
+    if (table_id == 0)
+      add_lock(unsupported("file-lock-mapped",
+                           fmt::format("file locks are held by what only a mapping has open any more: {}",
+                                       name_locks(locks))));
+    for (const pb::FileLock* lock : locks) look_at_lock(*lock, add_lock);
+  }
+
+  template <class Add>
+  void look_at_lock(const pb::FileLock& lock, const Add& add_lock) {
+    const std::string what = fmt::format("a lock ({})", name_locks({&lock}));
+    if (lock.has_waiter())
+      add_lock(unsupported(
+          "file-lock-waiter",
+          fmt::format("{} outside of the tree waits for {}",
+                      lock.waiter_pid() != 0 ? fmt::format("pid {}", lock.waiter_pid()) : "a process",
+                      what)));
+    if (lock.outside_holders() != 0)
+      add_lock(unsupported(
+          "file-lock-shared",
+          fmt::format("{} is shared with a process outside of the tree, which has the description too",
+                      what)));
+    if (lock.delegation()) add_lock(unsupported("file-delegation", "it has a delegation (F_SETDELEG)"));
   }
 
   void look_at_memory(const pb::AddressSpace& mm) {
@@ -175,10 +206,10 @@ class Finder {
     for (const pb::Vma& vma : mm.vmas()) {
       Finding finding = look_at_vma(mm, vma);
       const pb::File* file = index_.file(vma.file_id());
-      const bool locked = file != nullptr && file->has_locks();
+      const bool locked = file != nullptr && locks_.contains(file->id());
       if (!wanted(finding) && !locked) continue;
       std::string subject = fmt::format("mapping {:x}-{:x}", vma.start(), vma.end());
-      if (locked) look_at_locks(subject, *file);
+      if (locked) look_at_locks(subject, *file, 0);
       add(std::move(subject), file != nullptr ? kinds::describe_name(*file) : vma.name(),
           file != nullptr ? file->kind() : "memory", std::move(finding));
     }
@@ -265,6 +296,8 @@ class Finder {
   std::uint32_t pid_ = 0;
   std::set<const void*> seen_;
   std::map<std::pair<std::string_view, std::uint32_t>, std::uint32_t> first_to_have_;  // pid
+  std::unordered_map<std::uint32_t, std::vector<const pb::FileLock*>> locks_;          // by file id
+  std::set<std::uint32_t> opened_;  // files that somebody has a descriptor of; filled where there are locks
   std::vector<Item> items_;
 };
 

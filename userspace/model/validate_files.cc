@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
 #include "model/details.h"
 #include "model/validate.h"
 
@@ -53,12 +55,35 @@ Result<void> check_table(const pb::FdTable& table, const ModelIndex& index) {
   return {};
 }
 
+Result<void> check_lock(const pb::FileLock& lock, const ModelIndex& index) {
+  const pb::File* file = index.file(lock.file_id());
+  if (file == nullptr) return refuse("no file {}", lock.file_id());
+  if (lock.kind() < 0 || lock.kind() > pb::LOCK_LEASE) return refuse("bad kind {}", int{lock.kind()});
+  if (lock.type() != F_RDLCK && lock.type() != F_WRLCK) return refuse("bad type {}", lock.type());
+  if (lock.pid() != 0 && index.process(lock.pid()) == nullptr) return refuse("no process {}", lock.pid());
+  if ((file->flags() & O_PATH) != 0) return refuse("through O_PATH");
+  if (lock.kind() == pb::LOCK_POSIX || lock.kind() == pb::LOCK_OPEN_FILE) {
+    if (lock.start() > lock.end() || lock.end() > kMaxFileSize)
+      return refuse("bad range of bytes, {} to {}", lock.start(), lock.end());
+    const std::uint32_t access = file->flags() & O_ACCMODE;
+    if (access == (lock.type() == F_WRLCK ? O_RDONLY : O_WRONLY)) return refuse("bad access mode {}", access);
+  }
+  if (lock.kind() == pb::LOCK_LEASE && lock.fd() > kMaxFd) return refuse("bad fd {}", lock.fd());
+  if (lock.kind() != pb::LOCK_LEASE && (lock.broken_by_reader() || lock.broken_by_writer()))
+    return refuse("it is no lease that could be broken");
+  if (lock.kind() != pb::LOCK_POSIX)
+    return lock.fd_table_id() == 0 ? Result<void>() : refuse("fd table {}", lock.fd_table_id());
+  if (index.fd_table(lock.fd_table_id()) == nullptr) return refuse("no fd table {}", lock.fd_table_id());
+  return {};
+}
+
 }  // namespace
 
 Result<void> check_files(const pb::Files& files, const ModelIndex& index) {
   for (const auto& it : files.files()) TRY(check_file(it, index), "file {}", it.id());
   for (const auto& it : files.objects()) TRY(check_kind(it), "file object {}", it.id());
   for (const auto& it : files.tables()) TRY(check_table(it, index), "fd table {}", it.id());
+  for (int i = 0; i < files.locks_size(); i++) TRY(check_lock(files.locks(i), index), "file lock {}", i);
   return {};
 }
 
