@@ -22,7 +22,6 @@ inline constexpr NotYet kNotYet[] = {
     {"ext-unix-sk", kAnyAction},
     {"network-lock", kAnyAction},
     // Files.
-    {"file-locks", kAnyAction},
     {"file-validation", kAnyAction},
     // The world around the tree.
     {"manage-cgroups", kAnyAction},

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/checks.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +22,8 @@
 
 namespace bpfckpt::restore {
 namespace {
+
+constexpr std::uint64_t kLargestOffset = (std::uint64_t{1} << 63) - 1;
 
 // A zombie holds its number, too; so does the group of a dead leader while a member lives.
 bool taken(std::uint32_t number) {
@@ -70,6 +74,32 @@ std::string linked_path(const pb::FileObject& object) {
   pb::LinkedFile linked;
   if (!object.detail().UnpackTo(&linked)) return "";
   return linked.path();
+}
+
+// Empty: nobody is in the way. `fd` is an opening of ours, which holds nothing.
+std::string holder_of(int fd, const pb::FileLock& lock) {
+  if (lock.kind() == pb::LOCK_FLOCK) {
+    if (::flock(fd, (lock.type() == F_WRLCK ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) {
+      ::flock(fd, LOCK_UN);
+      return "";
+    }
+    return errno == EWOULDBLOCK ? "it is locked by flock(2) of another process" : "";
+  }
+  if (lock.kind() == pb::LOCK_LEASE) {
+    if (::fcntl(fd, F_SETLEASE, lock.type()) == 0) {
+      ::fcntl(fd, F_SETLEASE, F_UNLCK);
+      return "";
+    }
+    return errno == EAGAIN ? "its lease cannot be had: another process has it open" : "";
+  }
+  struct flock range{};
+  range.l_type = static_cast<short>(lock.type());
+  range.l_whence = SEEK_SET;
+  range.l_start = static_cast<off_t>(lock.start());
+  range.l_len = lock.end() >= kLargestOffset ? 0 : static_cast<off_t>(lock.end() - lock.start() + 1);
+  if (::fcntl(fd, F_OFD_GETLK, &range) != 0 || range.l_type == F_UNLCK) return "";
+  return fmt::format("bytes from {} on are locked by {}", static_cast<std::uint64_t>(range.l_start),
+                     range.l_pid > 0 ? fmt::format("pid {}", range.l_pid) : "another process");
 }
 
 // Is it found by its name, and must then be what it was?
@@ -136,6 +166,28 @@ Result<void> check_files(const Model& model, bool permissions, const std::vector
   if (wrong.empty()) return {};
   std::vector<std::string> lines;
   for (auto& [path, what] : wrong) lines.push_back(fmt::format("{}: {}", path, what));
+  return fail(Error::conflict(join(lines, "\n")));
+}
+
+Result<void> check_locks(const Model& model, const std::vector<std::uint32_t>& except) {
+  ModelIndex index(model);
+  std::map<std::uint32_t, Fd> opened;  // by file id
+  std::map<std::string, std::string> wrong;
+  for (const pb::FileLock& lock : model.files.locks()) {
+    const pb::File* file = index.file(lock.file_id());
+    if (file->kind() != "regular" || !found_by_name(*file)) continue;
+    if (wrong.contains(file->path().path()) || std::ranges::find(except, file->id()) != except.end())
+      continue;
+    auto [it, fresh] = opened.try_emplace(file->id());
+    // A reader breaks the fewest leases, and waits for none.
+    if (fresh) it->second.reset(::open(file->path().path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!it->second) continue;  // the restore's own opening will tell
+    if (std::string holder = holder_of(it->second.get(), lock); !holder.empty())
+      wrong.emplace(file->path().path(), holder);
+  }
+  if (wrong.empty()) return {};
+  std::vector<std::string> lines;
+  for (auto& [path, holder] : wrong) lines.push_back(fmt::format("{}: {}", path, holder));
   return fail(Error::conflict(join(lines, "\n")));
 }
 

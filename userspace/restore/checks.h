@@ -17,4 +17,8 @@ Result<void> check_pids_free(const Model& model);
 // (unless `permissions` is false) than at dump. Files whose id is in `except` are given by the caller.
 Result<void> check_files(const Model& model, bool permissions, const std::vector<std::uint32_t>& except);
 
+// Locks that a process outside holds against those that are to be taken, told before anything is made: which
+// file, and who where the kernel says it. `except` as above.
+Result<void> check_locks(const Model& model, const std::vector<std::uint32_t>& except);
+
 }  // namespace bpfckpt::restore

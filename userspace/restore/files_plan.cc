@@ -217,22 +217,11 @@ class FilesPlanner {
     TRY(plan(plan_, file, plan_.index().object(file.object_id())));
     const Operand* fd = plan_.file(file.id());
     if (fd == nullptr) return fail(Error::bug("the kind made no descriptor"));
-    if (file.has_owner()) plan_owner(file.owner(), *fd);
+    if (file.has_owner()) plan_owner(plan_, file.owner(), *fd);
     // Not yet, where the kind switched it on: fcntl(2) looks at what changes only.
     if (file.flags() & O_ASYNC)
       plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags() & ~std::uint32_t{O_ASYNC}});
     return {};
-  }
-
-  void plan_owner(const pb::FileOwner& owner, Operand fd) {
-    struct {
-      std::int32_t type, pid;
-    } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
-    // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
-    if (owner.pid() != 0)
-      plan_.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan_.bytes_of(whom))},
-                     "owner of file");
-    if (owner.signal() != 0) plan_.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
   }
 
   void install(const pb::File& file) {
@@ -280,6 +269,16 @@ class FilesPlanner {
 };
 
 }  // namespace
+
+void plan_owner(PlanBuilder& plan, const pb::FileOwner& owner, Operand fd) {
+  struct {
+    std::int32_t type, pid;
+  } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
+  // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
+  if (owner.pid() != 0)
+    plan.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan.bytes_of(whom))}, "owner of file");
+  if (owner.signal() != 0) plan.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
+}
 
 Result<void> plan_objects_end(Planning& planning) {
   PlanBuilder& plan = planning.plan;

@@ -186,6 +186,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_objects_end(planning));
   builder.phase("mapped files made");
   builder.release_mapped();
+  TRY(plan_leases(planning));
   plan_zombies(planning);
   plan_drain_sigchld(planning);
   plan_seccomp(planning);
@@ -195,6 +196,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
     plan_process_state(planning, process);
     for (const pb::Thread& thread : process.threads()) plan_thread_state(planning, process, thread);
   }
+  TRY(plan_locks(planning));
   builder.phase("last");
   for (auto& [inode, fd] : planning.removed_directories) builder.call(kSelf, SYS_close, {fd});
   std::set<std::uint32_t> tables;  // processes may share one (CLONE_FILES)

@@ -102,6 +102,14 @@ Result<void> plan_files(Planning& planning);
 // Objects behind mappings get what would have been in the way (seals).
 Result<void> plan_objects_end(Planning& planning);
 
+// F_SETOWN and F_SETSIG of the description behind bpfckpt's `fd`. Precondition: there is an owner.
+void plan_owner(PlanBuilder& plan, const pb::FileOwner& owner, Operand fd);
+
+// locks_plan.cc
+Result<void> plan_leases(Planning& planning);
+// All other locks: when no process closes a file any more.
+Result<void> plan_locks(Planning& planning);
+
 // seccomp_plan.cc
 void plan_seccomp(Planning& planning);
 

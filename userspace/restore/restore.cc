@@ -134,6 +134,7 @@ Result<Outcome> restore(const Options& options) {
   TRY(check_pids_free(model));
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
+  TRY(check_locks(model, inherited));
   HostEnvironment environment(options.special_mappings);
   TRY_ASSIGN(Plan plan, make_plan(model, policy, environment), "plan");
   warn_of_outside(model, reader.index(), inherited);
