@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // validate(): a sound model passes; each row breaks one thing and is told by name.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include <functional>
 
@@ -34,6 +35,18 @@ pb::PageRun& run(Model& model, int i) {
 }
 pb::File& file(Model& model, int i) {
   return *model.files.mutable_files(i);
+}
+
+// A sound one, of the first file.
+pb::FileLock& add_lock(Model& model, pb::LockKind kind) {
+  file(model, 0).set_flags(O_RDWR);
+  pb::FileLock& lock = *model.files.add_locks();
+  lock.set_kind(kind);
+  lock.set_file_id(file(model, 0).id());
+  if (kind == pb::LOCK_POSIX) lock.set_fd_table_id(model.files.tables(0).id());
+  lock.set_type(F_RDLCK);
+  lock.set_end(100);
+  return lock;
 }
 
 const Row kRows[] = {
@@ -112,6 +125,31 @@ const Row kRows[] = {
     {"fd 0 is bad or not in order",
      [](Model& m) { m.files.mutable_tables(0)->mutable_entries()->SwapElements(0, 1); }},
     {"fd 20: no file 9", [](Model& m) { m.files.mutable_tables(0)->mutable_entries(3)->set_file_id(9); }},
+    {"no file 99", [](Model& m) { add_lock(m, pb::LOCK_POSIX).set_file_id(99); }},
+    {"bad kind", [](Model& m) { add_lock(m, static_cast<pb::LockKind>(4)); }},
+    {"bad type", [](Model& m) { add_lock(m, pb::LOCK_FLOCK).set_type(2); }},
+    {"no process 99", [](Model& m) { add_lock(m, pb::LOCK_FLOCK).set_pid(99); }},
+    {"bad range", [](Model& m) { add_lock(m, pb::LOCK_OPEN_FILE).set_start(101); }},
+    {"bad range", [](Model& m) { add_lock(m, pb::LOCK_POSIX).set_end(std::uint64_t{1} << 63); }},
+    {"bad access mode",
+     [](Model& m) {
+       add_lock(m, pb::LOCK_POSIX).set_type(F_WRLCK);
+       m.files.mutable_files(0)->set_flags(O_RDONLY);
+     }},
+    {"bad access mode",
+     [](Model& m) {
+       add_lock(m, pb::LOCK_OPEN_FILE);
+       m.files.mutable_files(0)->set_flags(O_WRONLY);
+     }},
+    {"O_PATH",
+     [](Model& m) {
+       add_lock(m, pb::LOCK_FLOCK);
+       m.files.mutable_files(0)->set_flags(O_PATH);
+     }},
+    {"no fd table 7", [](Model& m) { add_lock(m, pb::LOCK_POSIX).set_fd_table_id(7); }},
+    {"fd table 1", [](Model& m) { add_lock(m, pb::LOCK_FLOCK).set_fd_table_id(1); }},
+    {"no lease", [](Model& m) { add_lock(m, pb::LOCK_FLOCK).set_broken_by_writer(true); }},
+    {"bad fd", [](Model& m) { add_lock(m, pb::LOCK_LEASE).set_fd(UINT32_MAX); }},
     {"bad owner type", [](Model& m) { file(m, 0).mutable_owner()->set_type(3); }},
 };
 
@@ -133,6 +171,14 @@ TEST_CASE("a model with one thing broken") {
     CHECK(result.error().code() == Error::Code::BadImage);
     CHECK_MESSAGE(result.error().message().find(row.message) != std::string::npos, result.error().message());
   }
+}
+
+TEST_CASE("locks of every kind") {
+  Model model = make_model("a", "b", "c");
+  for (auto kind : {pb::LOCK_POSIX, pb::LOCK_OPEN_FILE, pb::LOCK_FLOCK, pb::LOCK_LEASE})
+    add_lock(model, kind);
+  auto result = validate(model);
+  CHECK_MESSAGE(result.has_value(), result.error().message());
 }
 
 TEST_CASE("page runs may cross from a mapping into the next one") {
