@@ -186,6 +186,8 @@ class Finder {
 
   template <class Add>
   void look_at_lock(const pb::FileLock& lock, const Add& add_lock) {
+    // There may be many, and this is asked with the tree stopped.
+    if (!lock.has_waiter() && lock.outside_holders() == 0 && !lock.delegation()) return;
     const std::string what = fmt::format("a lock ({})", name_locks({&lock}));
     if (lock.has_waiter())
       add_lock(unsupported(
