@@ -95,7 +95,7 @@ static __always_inline void fill_lock_v61(const void *node, struct lock_record *
 	record->waiter_pid = BPF_CORE_READ(lock, fl_pid);
 }
 
-static __always_inline void write_lock(struct walk *walk)
+static __always_inline __u32 write_lock(struct walk *walk)
 {
 	const struct file_lock *now = NULL;
 	struct lock_record record = {};
@@ -107,6 +107,7 @@ static __always_inline void write_lock(struct walk *walk)
 		fill_lock_v61(walk->node, &record);
 	record.references = file_references((const void *)record.file);
 	bpf_seq_write(walk->seq, &record, sizeof(record));
+	return sizeof(record);
 }
 
 #endif

@@ -19,6 +19,9 @@
 #include "bpf/kinds/mqueue.h"
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
+#include "bpf/kinds/fanotify.h"
+#include "bpf/kinds/inotify.h"
+#include "bpf/kinds/marks.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/procfs.h"
 #include "bpf/kinds/regular.h"
@@ -43,15 +46,17 @@ enum record_type {
 	RECORD_SIGHAND = 11,	/* what a thread group does with signals: struct sighand_record */
 	RECORD_WALK_END = 12,	/* where a walk goes on: struct walk_end_record */
 	RECORD_EPOLL_ITEM = 13,	/* struct epoll_item_record */
-	RECORD_AIO_RING = 20,	/* an io_setup(2) ring: struct aio_ring_record */
-	RECORD_LOCK = 20,	/* struct lock_record */
+	RECORD_MARK = 14,	/* struct mark_record */
+	RECORD_LOCK = 15,	/* struct lock_record */
+	RECORD_AIO_RING = 16,	/* an io_setup(2) ring: struct aio_ring_record */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
 enum walk_kind {
 	WALK_NONE = 0,
 	WALK_EPOLL = 1,
-	WALK_LOCKS = 8,		/* of file_record.locks, where FILE_LOCKED is set */
+	WALK_MARKS = 2,
+	WALK_LOCKS = 3,		/* of file_record.locks, where FILE_LOCKED is set */
 };
 
 enum {
@@ -171,6 +176,8 @@ struct file_record {
 		struct nsfs_record nsfs;
 		struct mqueue_record mqueue;
 		struct userfaultfd_record userfaultfd;
+		struct inotify_record inotify;
+		struct fanotify_record fanotify;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 392);

@@ -73,9 +73,10 @@ static __always_inline void end_walk(struct walk *walk)
 
 /*
  * One step of a walk, for bpf_loop(): writes an item, or begins the next object's list. `first(object)` and
- * `next(object, node)` give nodes, NULL at the end of the list; `write(walk)` writes the item at walk->node.
+ * `next(object, node)` give nodes, NULL at the end of the list; `write(walk)` writes the item at walk->node and says how
+ * many bytes that took, `most_bytes` at most.
  */
-#define DEFINE_WALK(name, item_bytes, first, next, write) \
+#define DEFINE_WALK(name, most_bytes, first, next, write) \
 	static long name##_step(__u32 i __attribute__((unused)), struct walk *walk) \
 	{ \
 		__u32 index = walk->index; \
@@ -85,10 +86,9 @@ static __always_inline void end_walk(struct walk *walk)
 		if (!walk->node) \
 			walk->node = first(walk->object); \
 		if (walk->node) { \
-			if (walk->room_bytes < (item_bytes)) \
+			if (walk->room_bytes < (most_bytes)) \
 				return 1; \
-			walk->room_bytes -= (item_bytes); \
-			write(walk); \
+			walk->room_bytes -= write(walk); \
 			walk->node = next(walk->object, walk->node); \
 		} \
 		if (!walk->node) \

@@ -89,7 +89,7 @@ static __always_inline const void *next_epoll_item(__u64 eventpoll __attribute__
 	return walk.node;
 }
 
-static __always_inline void write_epoll_item(struct walk *walk)
+static __always_inline __u32 write_epoll_item(struct walk *walk)
 {
 	const void *node = walk->node;
 	const struct epitem *item = container_of_core(node, struct epitem, rbn);
@@ -103,6 +103,7 @@ static __always_inline void write_epoll_item(struct walk *walk)
 	record.data = BPF_CORE_READ(item, event.data);
 	record.ready = read_at(void *, link) != link; /* ep_is_linked() */
 	bpf_seq_write(walk->seq, &record, sizeof(record));
+	return sizeof(record);
 }
 
 #endif

@@ -11,6 +11,8 @@
 #include "bpf/kinds/mqueue.h"
 #include "bpf/kinds/nsfs.h"
 #include "bpf/kinds/pidfd.h"
+#include "bpf/kinds/fanotify.h"
+#include "bpf/kinds/inotify.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/refused.h"
 #include "bpf/kinds/procfs.h"
@@ -85,6 +87,16 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_blockdev(inode)) {
 		record->kind = FILE_KIND_BLOCKDEV;
 		fill_chardev(inode, &record->detail.chardev);
+	} else if (is_inotify(inode, record->name)) {
+		record->kind = FILE_KIND_INOTIFY;
+		record->walk = WALK_MARKS;
+		record->list = record->private_data;
+		fill_inotify(record->private_data, &record->detail.inotify);
+	} else if (is_fanotify(inode, record->name)) {
+		record->kind = FILE_KIND_FANOTIFY;
+		record->walk = WALK_MARKS;
+		record->list = record->private_data;
+		fill_fanotify(record->private_data, &record->detail.fanotify);
 	} else {
 		record->kind = refused_kind(record);
 	}

@@ -40,6 +40,7 @@ Result<void> Builder::sort_in(const record_head& head) {
       if (auto file = as<file_record>(head)) return add_file_record(*file);
       return {};
     case RECORD_EPOLL_ITEM:
+    case RECORD_MARK:
       if (auto item = as<item_head>(head))
         if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
       return {};

@@ -9,8 +9,8 @@
 
 namespace bpfckpt::collect {
 
-enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll, WalkLocks };
-inline constexpr std::size_t kPrograms = 7;
+enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll, WalkMarks, WalkLocks };
+inline constexpr std::size_t kPrograms = 8;
 
 class Programs {
  public:
