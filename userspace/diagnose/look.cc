@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/look.h"
 
+#include "kinds/marks.h"
+
 namespace bpfckpt::diagnose {
 namespace {
 
@@ -8,6 +10,7 @@ Result<Model> model_of(Collector& collector, const std::vector<pid_t>& processes
   TRY_ASSIGN(collect::Records records, collector.collect(processes, Collector::Tasks::Running));
   auto model = to_model(records, processes.front());
   collector.recycle(std::move(records));
+  if (model) TRY(kinds::look_up_targets(*model));
   return model;
 }
 

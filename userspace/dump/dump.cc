@@ -18,6 +18,7 @@
 #include "dump/process_state.h"
 #include "dump/taken_tree.h"
 #include "image/writer.h"
+#include "kinds/marks.h"
 #include "model/living_thread.h"
 
 namespace bpfckpt::dump {
@@ -143,6 +144,8 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(options.check_shape(model, special));
 
   // After: nobody waits for us any more, or everybody will be killed.
+  TRY(kinds::look_up_targets(model));
+  TRY(refuse(obstacles(model, options.policy, false)));
   TRY(refuse(diagnose::find_covered(model)));
   count(model, stats);
   stats.set_total_us(total.us());

@@ -9,7 +9,7 @@ namespace bpfckpt::kinds {
 
 extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
     kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs, kBlockdev,
-    kTun, kAio, kIoUring, kUserfaultfd;
+    kTun, kAio, kIoUring, kUserfaultfd, kInotify, kFanotify;
 
 namespace {
 
@@ -43,6 +43,8 @@ constexpr Row kRows[] = {
     {FILE_KIND_TUN, &kTun},
     {FILE_KIND_BLOCKDEV, &kBlockdev},
     {FILE_KIND_USERFAULTFD, &kUserfaultfd},
+    {FILE_KIND_INOTIFY, &kInotify},
+    {FILE_KIND_FANOTIFY, &kFanotify},
 };
 
 constexpr auto kKinds = [] {

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "images/kinds/regular.pb.h"
+#include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/procfs.h"
 
@@ -115,6 +116,21 @@ bool found_by_name(const pb::File& file, const ModelIndex& index) {
          object == nullptr;  // with an object, its bytes travel with the checkpoint
 }
 
+// What is watched by name: must be there, as what it was.
+Result<void> check_watched(const pb::File& file, std::map<std::string, std::string>& wrong) {
+  const kinds::Watcher* watcher = kinds::find_watcher(file.kind());
+  if (watcher == nullptr) return {};
+  pb::File copy = file;
+  return watcher->for_each_target(copy, [&](pb::MarkTarget& target) {
+    if (target.path().empty() || target.file_id() != 0) return;
+    struct stat st;
+    if (::lstat(target.path().c_str(), &st) != 0)
+      wrong.emplace(target.path(), fmt::format("{}, and it is watched", std::strerror(errno)));
+    else if (target.type() == pb::MARK_INODE && (st.st_mode & S_IFMT) != (target.mode() & S_IFMT))
+      wrong.emplace(target.path(), "is of another type, and it is watched");
+  });
+}
+
 }  // namespace
 
 Result<void> check_pids_free(const Model& model) {
@@ -157,6 +173,8 @@ Result<void> check_files(const Model& model, bool permissions, const std::vector
     std::string what = compare(path, expected);
     if (!what.empty()) wrong.emplace(path, what);
   }
+  for (const pb::File& file : model.files.files())
+    if (std::ranges::find(except, file.id()) == except.end()) TRY(check_watched(file, wrong));
   for (const pb::FsContext& fs : model.tasks.fs_contexts())
     for (const pb::Path* place : {&fs.cwd(), &fs.root()}) {
       if (place->path().empty() || place->deleted()) continue;

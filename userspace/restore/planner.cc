@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "model/living_thread.h"
+#include "restore/watches_plan.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -197,8 +198,8 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
     for (const pb::Thread& thread : process.threads()) plan_thread_state(planning, process, thread);
   }
   TRY(plan_locks(planning));
+  TRY(plan_watches(planning));
   builder.phase("last");
-  for (auto& [inode, fd] : planning.removed_directories) builder.call(kSelf, SYS_close, {fd});
   std::set<std::uint32_t> tables;  // processes may share one (CLONE_FILES)
   for (const pb::Process& process : processes) {
     if (!lives(process)) continue;

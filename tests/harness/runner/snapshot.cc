@@ -254,6 +254,10 @@ class Taker {
           targets.insert(line.substr(0, line.find(" pos:")));
           continue;
         }
+        if (line.starts_with("inotify ") || line.starts_with("fanotify ")) {  // the newest first
+          targets.insert(line);
+          continue;
+        }
         std::string value = line.substr(colon + 1);
         // A number that the kernel gives to each new one.
         if (line.starts_with("eventfd-id:")) value = renumber_("eventfd" + value);
@@ -261,7 +265,7 @@ class Taker {
         fact(fmt::format("{}/{}", key, line.substr(0, colon)), value);
       }
       int number = 0;
-      for (const std::string& target : targets) fact(fmt::format("{}/tfd/{}", key, number++), target);
+      for (const std::string& target : targets) fact(fmt::format("{}/target/{}", key, number++), target);
       fact(key + "/description", description(pid, fd, object));
     }
   }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What inotify and fanotify share: marks, and names for what they are on.
+//
+// A mark holds an inode. What it is called is known only while the cache has a name for it, and only below
+// the root of its file system. So BPF tells that much (bpf/kinds/marks.h), and which mount shows it under
+// what path is looked up afterwards, when nobody waits: stat(2) makes no events.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "images/kinds/marks.pb.h"
+#include "kinds/kind.h"
+#include "plan/plan.h"
+
+struct mark_record;
+
+namespace bpfckpt::kinds {
+
+// What a kind that watches brings beyond its row.
+struct Watcher {
+  std::string_view name;  // the stem
+  using Visit = std::function<void(pb::MarkTarget&)>;
+  // Shows every target of file.detail, and keeps what is changed.
+  Result<void> (*for_each_target)(pb::File& file, const Visit& visit) = nullptr;
+  // Adds to the plan what makes the marks again, through bpfckpt's descriptor `fd`. The last thing in a plan
+  // that touches files.
+  Result<void> (*plan_marks)(PlanBuilder& plan, const pb::File& file, const Installed& installed,
+                             Operand fd) = nullptr;
+};
+
+// Null: the kind does not watch.
+const Watcher* find_watcher(std::string_view kind);
+
+// Completes every target of the model: a path, or why there is none. Stats what is watched, so it is done
+// when nobody waits.
+Result<void> look_up_targets(Model& model);
+
+// The items of a list as marks; Error::Bug where one is of another type.
+Result<std::vector<const mark_record*>> to_marks(std::span<const record_head* const> items);
+pb::MarkTarget to_target(const mark_record& mark);
+
+// How bpfckpt reaches it at restore. Error::BadImage where that cannot be told.
+Result<std::string> path_to(const pb::MarkTarget& target, const Installed& installed);
+
+// Ok, or that the target cannot be named. `what` begins the reason: "watch 3", "a mark".
+Finding judge_target(const pb::MarkTarget& target, const std::string& what);
+// Ok; a note where there are some.
+Finding judge_unread(std::uint32_t events);
+
+}  // namespace bpfckpt::kinds
