@@ -156,7 +156,7 @@ class Finder {
     else if (kind->diagnose != nullptr)
       finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
     // Most are neither told nor locked; nothing is put together for those.
-    if (!wanted(finding) && !file->has_locks()) return;
+    if (!wanted(finding) && !locks_.contains(file->id())) return;
     std::string subject = fmt::format("fd {}", entry.fd());
     look_at_locks(subject, *file, table_id);
     add(std::move(subject), kinds::describe_name(*file), file->kind(), std::move(finding));

@@ -193,7 +193,7 @@ Result<void> check_locks(const Model& model, const std::vector<std::uint32_t>& e
   std::map<std::string, std::string> wrong;
   for (const pb::FileLock& lock : model.files.locks()) {
     const pb::File* file = index.file(lock.file_id());
-    if (file->kind() != "regular" || !found_by_name(*file)) continue;
+    if (file->kind() != "regular" || !found_by_name(*file, index)) continue;
     if (wrong.contains(file->path().path()) || std::ranges::find(except, file->id()) != except.end())
       continue;
     auto [it, fresh] = opened.try_emplace(file->id());

@@ -36,7 +36,7 @@ class OnePlace final : public kinds::Installed {
 };
 
 bool is_given(const pb::File& file, const RestorePolicy& policy) {
-  return std::ranges::any_of(kinds::external_names(file),
+  return std::ranges::any_of(kinds::external_names(file, policy.external),
                              [&](const std::string& name) { return policy.inherited.contains(name); });
 }
 
