@@ -22,6 +22,7 @@ class EmptyMachine : public Environment {
   int last_capability() const override { return 40; }
   bool queue_exists(const std::string&) const override { return false; }
   std::int64_t clock_ns(clockid_t) const override { return 5'000'000'000; }
+  std::uint32_t possible_cpus() const override { return 2; }
 };
 
 // The plan as text, or the error's message.

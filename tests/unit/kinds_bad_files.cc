@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "harness/kind_plan.h"
 #include "harness/synthetic_model.h"
 #include "images/kinds/procfs.pb.h"
 #include "restore/planner.h"
@@ -15,18 +16,12 @@ using namespace bpfckpt::synthetic;
 
 namespace {
 
-class EmptyMachine : public Environment {
+class EmptyMachine : public kind_plan::EmptyMachine {
  public:
   bool path_exists(const std::string& path) const override { return path == "/" || path == "/tmp"; }
   std::vector<SpecialMapping> special_mappings() const override {
     return {{"[vdso]", 0x7ffd00100000, 0x7ffd00102000}};
   }
-  int descriptor_limit() const override { return 1024; }
-  int caller_terminal() const override { return -1; }
-  bool timer_ids_restorable() const override { return true; }
-  int oom_score_adj() const override { return 0; }
-  std::uint32_t coredump_filter() const override { return 0; }
-  int last_capability() const override { return 40; }
 };
 
 Model model_with(const std::function<void(pb::File&, pb::FileObject&)>& change) {
@@ -80,7 +75,7 @@ void be_linked(pb::FileObject& object, const std::string& path) {
 const Row kRows[] = {
     {"details are of another type",
      [](auto&, auto& object) { object.mutable_detail()->PackFrom(pb::Pipe()); }},
-    {"bad mode", [](auto&, auto& object) { change_ghost(object, [](auto& g) { g.set_mode(0020666); }); }},
+    {"bad mode", [](auto&, auto& object) { change_ghost(object, [](auto& g) { g.set_mode(0010666); }); }},
     {"path is not absolute", [](auto& file, auto&) { file.mutable_path()->set_path("scratch"); }},
     {"bad target", [](auto&, auto& object) { change_ghost(object, [](auto& g) { g.set_mode(0120777); }); }},
     {"bad extended attribute", [](auto&, auto& object) { set_attribute(object, "security.selinux", 3); }},

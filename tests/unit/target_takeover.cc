@@ -395,7 +395,9 @@ TEST_CASE("freeze names who traces a task already") {
   Waiter waiter;
   const auto tree = freeze(waiter, victim::tree_reader(process.pid()));
   REQUIRE(!tree);
-  CHECK(tree.error().message().find(fmt::format("traced by pid {}", tracer.pid())) != std::string::npos);
+  CHECK_MESSAGE(
+      tree.error().message().find(fmt::format("traced by pid {}", tracer.pid())) != std::string::npos,
+      tree.error().message());
 }
 
 TEST_CASE("freeze gives up in time and names who waits for a vforked child") {

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -35,8 +36,12 @@ using ProgramFds = std::array<Fd, kPrograms + 1>;
 // them.
 int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
-  char text[16 << 10];
-  std::vsnprintf(text, sizeof(text), format, arguments);
+  va_list again;  // the verifier's log has no bound
+  va_copy(again, arguments);
+  const int len = std::vsnprintf(nullptr, 0, format, again);
+  va_end(again);
+  std::string text(static_cast<std::size_t>(std::max(len, 0)), '\0');
+  std::vsnprintf(text.data(), text.size() + 1, format, arguments);
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) log::debug("libbpf: {}", line);
   return 0;

@@ -135,7 +135,7 @@ Result<void> TakenTree::read_threads(Model& model) {
 
 Result<void> TakenTree::inject(const Model& model) {
   ModelIndex index(model);
-  std::set<std::uint32_t> taken;  // one parasite an address space
+  std::map<std::uint32_t, pid_t> hosts;  // by address space: whose parasite brought the gate
   for (const pb::Process& process : model.tasks.processes()) {
     pid_t pid = static_cast<pid_t>(process.pid());
     const pb::AddressSpace* mm = index.address_space(process.mm_id());
@@ -152,31 +152,48 @@ Result<void> TakenTree::inject(const Model& model) {
                             target::RemoteAddress(thread.sigaltstack().sp() + thread.sigaltstack().size())};
     injection.seccomp = thread.seccomp_mode() != 0;
     injection.restart = restart_of(thread);
-    injection.gate_in_place = !taken.insert(process.mm_id()).second;
+    auto host = hosts.find(process.mm_id());
+    injection.gate_in_place = host != hosts.end();
     auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
-    if (parasite)
-      parasites_.emplace(pid, std::move(*parasite));
-    else
+    if (!parasite) {
       log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
-  }
-  for (auto it = parasites_.begin(); it != parasites_.end();) {
-    if (auto placed = it->second.place(); !placed) {
-      log::warn("pid {}: read from outside: {}", it->first, placed.error().message());
-      it = parasites_.erase(it);
+    } else if (host != hosts.end()) {
+      guests_.emplace(pid, Guest{host->second, std::move(*parasite)});
     } else {
-      ++it;
+      hosts.emplace(process.mm_id(), pid);
+      parasites_.emplace(pid, std::move(*parasite));
     }
   }
+  auto placed = [](pid_t pid, target::InjectedParasite& parasite) {
+    auto done = parasite.place();
+    if (!done) log::warn("pid {}: read from outside: {}", pid, done.error().message());
+    return done.has_value();
+  };
+  for (auto it = parasites_.begin(); it != parasites_.end();) {
+    if (placed(it->first, it->second)) {
+      ++it;
+      continue;
+    }
+    std::erase_if(guests_, [&](auto& guest) { return guest.second.host == it->first; });
+    it = parasites_.erase(it);
+  }
+  for (auto it = guests_.begin(); it != guests_.end();)
+    it = placed(it->first, it->second.parasite) ? std::next(it) : guests_.erase(it);
   return {};
 }
 
 target::InjectedParasite* TakenTree::parasite(std::uint32_t pid) {
   auto it = parasites_.find(static_cast<pid_t>(pid));
-  return it == parasites_.end() ? nullptr : &it->second;
+  if (it != parasites_.end()) return &it->second;
+  auto guest = guests_.find(static_cast<pid_t>(pid));
+  return guest == guests_.end() ? nullptr : &guest->second.parasite;
 }
 
 Result<void> TakenTree::cure() {
   for (auto& [pid, parasite] : parasites_) TRY(parasite.begin_cure(), "pid {}", pid);
+  for (auto& [pid, guest] : guests_) TRY(guest.parasite.begin_cure(), "pid {}", pid);
+  for (auto& [pid, guest] : guests_) TRY(guest.parasite.cure(), "pid {}", pid);
+  guests_.clear();
   for (auto& [pid, parasite] : parasites_) TRY(parasite.cure(), "pid {}", pid);
   parasites_.clear();
   return {};

@@ -51,6 +51,13 @@ class TakenTree {
   std::map<pid_t, target::ThreadState> states_;  // by tid
   // After frozen_: parasites are cured before their tasks are let go.
   std::map<pid_t, target::InjectedParasite> parasites_;
+  // In processes that share an address space with one of the above, and go in and out through its gate, which
+  // goes with it: these must be home before.
+  struct Guest {
+    pid_t host = 0;
+    target::InjectedParasite parasite;
+  };
+  std::map<pid_t, Guest> guests_;
 };
 
 }  // namespace bpfckpt::dump

@@ -152,6 +152,11 @@ Result<void> plan_marks(PlanBuilder& plan, const pb::File& file, const Installed
 
 extern const Kind kFanotify = {
     .name = "fanotify",
+    .kept = "marks of inodes, mounts and file systems with masks and ignore masks; the flags of the group",
+    .not_kept = "events that were not read (diagnose tells how many)",
+    .refused =
+        "a group that decides permissions; one of an unprivileged process; marks of mount namespaces; a "
+        "target without a name",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

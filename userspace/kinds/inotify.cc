@@ -122,6 +122,9 @@ Result<void> plan_marks(PlanBuilder& plan, const pb::File& file, const Installed
 
 extern const Kind kInotify = {
     .name = "inotify",
+    .kept = "watches with their numbers, the next number to be given, masks; flags",
+    .not_kept = "events that were not read (diagnose tells how many)",
+    .refused = "a target that has no name any more and that no descriptor of the tree leads to",
     .describe = describe,
     .plan = plan,
     .diagnose = diagnose,

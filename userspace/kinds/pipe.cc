@@ -88,7 +88,8 @@ Result<void> settle(Model& model) {
 // opened for reading all the same.
 Result<Fd> reader_of(EnrichContext& context, const pb::File& file) {
   TRY_ASSIGN(Fd end, context.borrow(file));
-  if ((file.flags() & O_ACCMODE) != O_WRONLY) return end;
+  if ((file.flags() & (O_ACCMODE | O_PATH)) == O_RDONLY || (file.flags() & (O_ACCMODE | O_PATH)) == O_RDWR)
+    return end;
   Fd reader(::open(fmt::format("/proc/self/fd/{}", end.get()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!reader) return fail(Error::system("open for reading"));
   return reader;

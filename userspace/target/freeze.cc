@@ -117,7 +117,9 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
         tree.tasks_.erase(it);
       }
       fresh = true;
-      auto seized = SeizedTask::seize(waiter, task.tid, options.ptrace_options);
+      Result<SeizedTask> seized = task.tracer == ::getpid()
+                                      ? SeizedTask::adopt(waiter, task.tid)
+                                      : SeizedTask::seize(waiter, task.tid, options.ptrace_options);
       if (!seized) {
         if (seized.error().err() == ESRCH) continue;
         // EPERM is said of zombies, too (ptrace_attach()): the next reading tells. A leader whose threads

@@ -72,13 +72,7 @@ Result<void> SeizedTask::ptrace(const char* what, long request, std::uint64_t ad
 
 Result<SeizedTask> SeizedTask::seize(Waiter& waiter, pid_t tid, std::uint64_t ptrace_options) {
   if (::ptrace(PTRACE_SEIZE, tid, 0, ptrace_options) == 0) return SeizedTask(waiter, tid);
-  const int error = errno;
-  // A thread of ours that execs takes the number of its leader, and stays ours.
-  siginfo_t info{};
-  if (error == EPERM &&
-      ::waitid(P_PID, static_cast<id_t>(tid), &info, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
-    return SeizedTask(waiter, tid);
-  return fail(Error::system(fmt::format("seize task {}", tid), error));
+  return fail(Error::system(fmt::format("seize task {}", tid)));
 }
 
 SeizedTask::SeizedTask(SeizedTask&& other) noexcept {
@@ -114,7 +108,9 @@ Result<void> SeizedTask::interrupt() {
 Result<void> SeizedTask::take(const TaskStatus& status) {
   if (!status.stopped()) {
     const pid_t tid = std::exchange(tid_, 0);
-    return fail(Error::target_gone(fmt::format("task {} exited", tid)));
+    return fail(Error::target_gone(status.kind == TaskStatus::Kind::Killed
+                                       ? fmt::format("task {} was killed by signal {}", tid, status.signal)
+                                       : fmt::format("task {} exited", tid)));
   }
   if (status.event != kEventStop) {
     // The delivery of a signal, or an event that was asked for. Let it take its course. Any stop clears a
@@ -153,7 +149,9 @@ Result<void> SeizedTask::check_running() {
   if (!status) return {};
   if (!status->stopped()) {
     const pid_t tid = std::exchange(tid_, 0);
-    return fail(Error::target_gone(fmt::format("task {} exited", tid)));
+    return fail(Error::target_gone(status->kind == TaskStatus::Kind::Killed
+                                       ? fmt::format("task {} was killed by signal {}", tid, status->signal)
+                                       : fmt::format("task {} exited", tid)));
   }
   if (status->event == kEventStop) return ptrace("resume", PTRACE_CONT, 0, 0);
   // All signals are blocked, so only SIGSTOP arrives from others; anything else was caused by what runs

@@ -70,6 +70,9 @@ class SeizedTask {
   // Does not stop the task. `waiter` outlives it. Errors: ESRCH: no such task; EPERM: a zombie, or somebody
   // else traces it, or not permitted.
   static Result<SeizedTask> seize(Waiter& waiter, pid_t tid, std::uint64_t ptrace_options = 0);
+  // One that is ours already: a seized thread that execs takes the number of its leader. Precondition: this
+  // thread traces it.
+  static SeizedTask adopt(Waiter& waiter, pid_t tid) { return SeizedTask(waiter, tid); }
 
   SeizedTask(SeizedTask&& other) noexcept;
   SeizedTask& operator=(SeizedTask&& other) noexcept;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // self_check DIR [epoll]: a program that notices when anything is done to it. It sleeps, polls, computes and
 // (if asked) waits in epoll_wait, each in its own thread, and a child does the same; every call must end as
-// it should, without EINTR, not early, and no descriptor, mapping or signal mask may appear or change.
-// DIR/beat.* are written every round; it ends with 0 when DIR/stop appears, and with 1 and a line on stderr
-// at the first surprise.
+// it should, without EINTR (but for epoll_wait), not early, and no descriptor, mapping or signal mask may
+// appear or change. DIR/beat.* are written every round; it ends with 0 when DIR/stop appears, and with 1 and
+// a line on stderr at the first surprise.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -82,7 +82,10 @@ void poll_once(int silent) {
 void epoll_once(int epoll) {
   epoll_event event;
   const double start = now();
-  EXPECT(::epoll_wait(epoll, &event, 1, 5) == 0);
+  // The kernel ends this call with EINTR wherever a task stands still and goes on (signal(7)). bpfckpt makes
+  // it again as soon as it sees the task stand; killed just before that, it cannot.
+  const int n = ::epoll_wait(epoll, &event, 1, 5);
+  EXPECT(n == 0 || (n < 0 && errno == EINTR));
   EXPECT(now() - start >= 0.004);
 }
 
