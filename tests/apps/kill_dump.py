@@ -60,19 +60,9 @@ def alive(pids, what):
 
 
 work = ckpt.DIRECTORY
-program = [os.environ["BPFCKPT_SELF_CHECK"], work]
-app = ckpt.Checkpointed([*program, "epoll"])
+app = ckpt.Checkpointed([os.environ["BPFCKPT_SELF_CHECK"], work, "epoll"])
 ckpt.wait_until("the target to start", lambda: len(ckpt.descendants(app.pid)) == 1 and all(beats(app.tree())))
 status, error = dump(os.path.join(work, "first"))
-if status != 0 and "eventpoll" in error:
-    # Not yet supported, and so refused before anything is stopped. epoll_wait has its turn when it is.
-    print("without epoll:", error.strip())
-    open(os.path.join(work, "stop"), "w").close()
-    app.finish()
-    os.unlink(os.path.join(work, "stop"))
-    app = ckpt.Checkpointed(program)
-    ckpt.wait_until("the target to start", lambda: len(ckpt.descendants(app.pid)) == 1 and all(beats(app.tree())))
-    status, error = dump(os.path.join(work, "second"))
 if status != 0:
     ckpt.fail(f"an undisturbed dump exits with {status}: {error}")
 pids = app.tree()
