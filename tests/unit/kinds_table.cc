@@ -27,7 +27,7 @@ TEST_CASE("every kind says what is kept of it and what is not") {
 }
 
 TEST_CASE("docs/kinds.md has one row a kind") {
-  const std::string path = std::string(BPFCKPT_TESTS_DIR) + "/../docs/kinds.md";
+  const std::string path = BPFCKPT_TESTS_DIR "/../docs/kinds.md";
   std::ifstream file(path);
   std::stringstream read;
   read << file.rdbuf();
