@@ -8,6 +8,8 @@
 #include <set>
 #include <string>
 
+#include "target/attacher.h"
+
 namespace bpfckpt::target {
 namespace {
 
@@ -98,11 +100,13 @@ void FrozenTree::kill() {
 Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options) {
   const Deadline deadline = within(options.timeout);
   FrozenTree tree;
+  Attacher attacher;
   std::map<pid_t, Deadline> denied;  // and until when we ask again
   for (;;) {
     TRY_ASSIGN(tree.members_, read());
     bool fresh = false;
     std::map<pid_t, Deadline> denied_now;
+    std::set<pid_t> executing;  // processes that cannot be seized now, by tgid
     for (const TreeMember& task : tree.members_) {
       auto it = tree.tasks_.find(task.tid);
       if (task.gone) {
@@ -117,14 +121,16 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
         tree.tasks_.erase(it);
       }
       fresh = true;
-      Result<SeizedTask> seized = task.tracer == ::getpid()
-                                      ? SeizedTask::adopt(waiter, task.tid)
-                                      : SeizedTask::seize(waiter, task.tid, options.ptrace_options);
-      if (!seized) {
-        if (seized.error().err() == ESRCH) continue;
-        // EPERM is said of zombies, too (ptrace_attach()): the next reading tells. A leader whose threads
-        // exec one after the other is one again and again.
-        if (seized.error().err() != EPERM) return fail(std::move(seized.error()));
+      if (executing.contains(task.tgid)) continue;
+      const int error = task.tracer == ::getpid() ? 0 : attacher.seize(task.tid, options.ptrace_options);
+      if (error == ESRCH) continue;
+      if (error == EINTR) {
+        executing.insert(task.tgid);
+        continue;
+      }
+      // EPERM is said of zombies, too (ptrace_attach()): the next reading tells. A leader whose threads
+      // exec one after the other is one again and again.
+      if (error == EPERM) {
         auto until = denied.find(task.tid);
         const bool traced = task.tracer != 0 && task.tracer != ::getpid();
         if (until != denied.end() && (traced || std::chrono::steady_clock::now() >= until->second))
@@ -132,10 +138,12 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
         denied_now.emplace(task.tid, until == denied.end() ? within(kDeniedTime) : until->second);
         continue;
       }
+      if (error != 0) return fail(Error::system(fmt::format("seize task {}", task.tid), error));
+      SeizedTask seized = SeizedTask::adopt(waiter, task.tid);
       // ESRCH: it exits just now; wait_stopped() will tell.
-      if (auto asked = seized->interrupt(); !asked && asked.error().code() != Error::Code::TargetGone)
+      if (auto asked = seized.interrupt(); !asked && asked.error().code() != Error::Code::TargetGone)
         return fail(std::move(asked.error()));
-      tree.tasks_.emplace(task.tid, std::move(*seized));
+      tree.tasks_.emplace(task.tid, std::move(seized));
     }
     denied = std::move(denied_now);
 
