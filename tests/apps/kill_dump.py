@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# ctest-timeout: 600
-"""kill -9 of the real `bpfckpt dump` at 200 random moments: the target, which checks itself, goes on as if nothing had
+# ctest-timeout: 1200
+"""200 times kill -9 of the real `bpfckpt dump` at a random moment: the target, which checks itself, goes on as if nothing had
 happened, nothing is left in it, and no directory holds a manifest unless its images are complete."""
 import os
 import random
@@ -53,10 +53,14 @@ def dump(images, kill_after_s=None):
 def alive(pids, what):
     """All counters of all processes move on."""
     before = beats(pids)
-    ckpt.REAPER.reap()
-    if app.pid in ckpt.REAPER.ended:
-        ckpt.fail(f"{what}: the target ended: {app.text()}")
-    ckpt.wait_until(f"the target to go on {what}", lambda: all(a != b for a, b in zip(before, beats(pids))), 30)
+
+    def go_on():
+        ckpt.REAPER.reap()
+        if app.pid in ckpt.REAPER.ended:
+            ckpt.fail(f"{what}: the target ended: {app.text()}")
+        return all(a != b for a, b in zip(before, beats(pids)))
+
+    ckpt.wait_until(f"the target to go on {what}", go_on, 60)
 
 
 work = ckpt.DIRECTORY
@@ -66,23 +70,26 @@ status, error = dump(os.path.join(work, "first"))
 if status != 0:
     ckpt.fail(f"an undisturbed dump exits with {status}: {error}")
 pids = app.tree()
-durations = []
-for number in range(3):
-    begin = time.monotonic()
-    dump(os.path.join(work, f"timed.{number}"))
-    durations.append(time.monotonic() - begin)
-length = sorted(durations)[1]
 before = facts(pids)
 killed = completed = 0
-for number in range(ROUNDS):
+begin = time.monotonic()
+dump(os.path.join(work, "timed"))
+length = time.monotonic() - begin
+# Whoever else uses the machine makes a dump last now longer, now shorter: it is kills that are counted.
+while killed < ROUNDS:
+    number = killed + completed
     images = os.path.join(work, f"images.{number}")
+    begin = time.monotonic()
     status, error = dump(images, random.uniform(0, length * 1.1))
     if status is None:
         killed += 1
     elif status == 0:
         completed += 1
+        length = (length + time.monotonic() - begin) / 2
     else:
         ckpt.fail(f"round {number}: dump exits with {status}: {error}")
+    if completed > 10 * ROUNDS:
+        ckpt.fail(f"only {killed} dumps were caught alive")
     alive(pids, f"after round {number}")
     # What stands in the target may take the gate's tenth of a second to go home.
     ckpt.wait_until("the target to be as it was", lambda: facts(pids) == before, 5)
@@ -94,7 +101,5 @@ for number in range(ROUNDS):
         ckpt.fail(f"round {number}: a dump that succeeded left no manifest")
     subprocess.run(["rm", "-rf", images], check=True)
 print(f"{killed} killed, {completed} completed, {length * 1000:.1f} ms a dump")
-if killed < ROUNDS // 2:
-    ckpt.fail("too few dumps were caught alive to tell anything")
 open(os.path.join(work, "stop"), "w").close()
 app.finish()
