@@ -154,8 +154,12 @@ Result<pb::Stats> dump(const Options& options) {
   keep_options(options.policy, options.after, *manifest.mutable_options());
   *manifest.mutable_stats() = stats;
   TRY(writer.finish(model, manifest));
+  // Who copies the images away does it here, with the tree still frozen.
+  if (auto done = options.at_stage("post-dump"); !done) {
+    writer.withdraw();
+    return fail(std::move(done.error()));
+  }
   borrower.keep_links();
-  TRY(options.at_stage("post-dump"));
   if (options.after == After::Kill) tree.kill();
   if (options.after == After::LeaveStopped) TRY(tree.leave_stopped());
   stats.set_total_us(total.us());

@@ -178,4 +178,9 @@ Result<void> ImageWriter::publish_all(const pb::Manifest& manifest) {
   return {};
 }
 
+void ImageWriter::withdraw() {
+  directory_->remove(std::string(kManifest));
+  for (const auto& [name, file] : files_) directory_->remove(name);
+}
+
 }  // namespace bpfckpt::image

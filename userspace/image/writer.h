@@ -56,6 +56,8 @@ class ImageWriter {
   // id, time and root pid; the caller has set CPU, options and stats. May be called once.
   // After a failure there is no new manifest, and nothing is left once the writer is gone.
   Result<void> finish(const Model& model, pb::Manifest& manifest);
+  // After finish(): takes the checkpoint back, the manifest first.
+  void withdraw();
 
   const std::string& path() const { return directory_->path(); }
 
