@@ -177,7 +177,9 @@ class Finder {
     if (!policy_.file_locks)
       add_lock({Verdict::NeedsOption, "file-locks", fmt::format("file locks are held: {}", name_locks(locks)),
                 "--file-locks"});
-    if (table_id == 0)
+    // A flock() of such a description is taken with the mapping (restore/locks_plan.cc).
+    if (table_id == 0 &&
+        std::ranges::any_of(locks, [](const pb::FileLock* lock) { return lock->kind() != pb::LOCK_FLOCK; }))
       add_lock(unsupported("file-lock-mapped",
                            fmt::format("file locks are held by what only a mapping has open any more: {}",
                                        name_locks(locks))));

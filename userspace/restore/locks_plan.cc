@@ -9,6 +9,9 @@
 // matter; but the kernel looks at all locks of an inode for each new one, and at those of the same owner
 // once more up to its place, so they are taken from the end of the file to its beginning.
 //
+// A flock() stays when the last descriptor of its description is closed, as long as something is mapped
+// through it: such a lock is taken with the descriptor that the mapping is made of.
+//
 // A lease wants that nobody has the file open against it, bpfckpt included, and the right to have one
 // (CAP_LEASE, or to own the file): so leases come when all files are made and before credentials are set.
 // Where a lease was being broken, it is broken again by an opening that does not wait (O_NONBLOCK), of the
@@ -22,8 +25,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
+#include "kinds/memory_file.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
@@ -139,7 +144,28 @@ void plan_lease(PlanBuilder& plan, const pb::FileLock& lease, const pb::File& fi
   plan.call(kSelf, SYS_close, {fd});
 }
 
+// With its mapping.
+bool is_taken(const Planning& planning, const pb::FileLock& lock) {
+  auto it = planning.mapped_locks.lower_bound({lock.file_id(), false});
+  return lock.kind() == pb::LOCK_FLOCK && it != planning.mapped_locks.end() &&
+         it->first.first == lock.file_id();
+}
+
 }  // namespace
+
+void find_mapped_locks(Planning& planning) {
+  const Model& model = planning.model();
+  if (model.files.locks().empty()) return;
+  std::set<std::uint32_t> opened, written;
+  for (const pb::FdTable& table : model.files.tables())
+    for (const pb::FdEntry& entry : table.entries()) opened.insert(entry.file_id());
+  for (const pb::AddressSpace& mm : model.memory.address_spaces())
+    for (const pb::Vma& vma : mm.vmas())
+      if (kinds::needs_write(vma)) written.insert(vma.file_id());
+  for (const pb::FileLock& lock : model.files.locks())
+    if (lock.kind() == pb::LOCK_FLOCK && !opened.contains(lock.file_id()))
+      planning.mapped_locks[{lock.file_id(), written.contains(lock.file_id())}] = lock.type();
+}
 
 Result<void> plan_leases(Planning& planning) {
   if (planning.model().files.locks().empty()) return {};
@@ -161,7 +187,7 @@ Result<void> plan_locks(Planning& planning) {
   PlanBuilder& plan = planning.plan;
   std::vector<const pb::FileLock*> locks;
   for (const pb::FileLock& lock : planning.model().files.locks())
-    if (lock.kind() != pb::LOCK_LEASE) locks.push_back(&lock);
+    if (lock.kind() != pb::LOCK_LEASE && !is_taken(planning, lock)) locks.push_back(&lock);
   // The kernel's order is by owner, and by range within one.
   for (auto run = locks.begin(); run != locks.end();) {
     auto end =

@@ -9,8 +9,10 @@
 // Pages that a child still shares with its parent cannot be put there twice: only fork(2) shares private
 // pages. Such a child is "late": it is forked when its parent's pages are in place, keeps the mappings that
 // are the same, lets go of the parent's other pages and reads its own over them.
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -147,7 +149,7 @@ class MemoryPlanner {
  public:
   MemoryPlanner(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm,
                 const pb::AddressSpace* parent_mm)
-      : plan_(planning.plan), pid_(process.pid()), mm_(mm), parent_mm_(parent_mm) {}
+      : planning_(planning), plan_(planning.plan), pid_(process.pid()), mm_(mm), parent_mm_(parent_mm) {}
 
   Result<void> run() {
     if (parent_mm_ != nullptr) {
@@ -271,7 +273,15 @@ class MemoryPlanner {
       });
       plan_memory_policy(vma);
     }
-    for (auto& [file, op] : pulled_) plan_.call(pid_, SYS_close, {Operand::result(op)});
+    for (auto& [file, op] : pulled_) {
+      // It is the mapping's description from here on.
+      if (auto lock = planning_.mapped_locks.find({static_cast<std::uint32_t>(file >> 1), (file & 1) != 0});
+          lock != planning_.mapped_locks.end())
+        plan_.call(pid_, SYS_flock,
+                   {Operand::result(op), (lock->second == F_WRLCK ? LOCK_EX : LOCK_SH) | LOCK_NB},
+                   "lock of a mapping");
+      plan_.call(pid_, SYS_close, {Operand::result(op)});
+    }
     pulled_.clear();
     return {};
   }
@@ -367,6 +377,7 @@ class MemoryPlanner {
     plan_.call(pid_, SYS_close, {Operand::result(image)});
   }
 
+  Planning& planning_;
   PlanBuilder& plan_;
   Actor pid_;
   const pb::AddressSpace& mm_;

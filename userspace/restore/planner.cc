@@ -160,7 +160,7 @@ void assign_slots(Planning& planning) {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));
@@ -170,6 +170,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_tree(planning));
   TRY(plan_file_helpers(planning, true));
   TRY(plan_removed_places(planning));
+  find_mapped_locks(planning);
   TRY(plan_mapped_files(planning));
   TRY(plan_by_generations(planning,
                           [&](const pb::Process& process) { return plan_memory(planning, process); }));
@@ -228,7 +229,7 @@ Result<void> check_shape(const Model& model, const RestorePolicy& policy, const 
                       "vm.max_map_count, now {}, helps)",
                       process.pid(), mm->vmas_size(), kBesides, most_mappings)));
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));

@@ -47,6 +47,9 @@ struct Planning {
   std::set<std::uint32_t> fs_contexts_made;
   // Working directories that have no name any more: bpfckpt's descriptors, by device and inode.
   std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories;
+  // flock(2) of descriptions that only mappings have open: F_RDLCK or F_WRLCK, by the file and by whether it
+  // is opened for writing.
+  std::map<std::pair<std::uint32_t, bool>, std::uint32_t> mapped_locks;
 
   const Model& model() const { return plan.model(); }
 };
@@ -106,6 +109,7 @@ Result<void> plan_objects_end(Planning& planning);
 void plan_owner(PlanBuilder& plan, const pb::FileOwner& owner, Operand fd);
 
 // locks_plan.cc
+void find_mapped_locks(Planning& planning);
 Result<void> plan_leases(Planning& planning);
 // All other locks: when no process closes a file any more.
 Result<void> plan_locks(Planning& planning);
