@@ -14,6 +14,7 @@
 #define BPFCKPT_EMIT_H
 
 #include "bpf/kernel.h"
+#include "bpf/kinds/socket.h"
 #include "bpf/records.h"
 
 struct scratch {
@@ -31,6 +32,7 @@ struct scratch {
 		struct cred_record cred;
 		struct summary_record summary;
 	};
+	struct socket_record socket;
 	char path[RECORD_PATH_MAX + 8];
 	char path2[RECORD_PATH_MAX + 8];
 };

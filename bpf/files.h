@@ -79,6 +79,48 @@ static __always_inline void fill_owner(struct file *file, __u32 level, struct fi
 	record->owner_euid = BPF_CORE_READ(owner, euid.val);
 }
 
+/* The socket behind the file, into slot->socket; the path of a unix socket's node, into slot->path2. */
+static __always_inline void fill_socket(struct file *file, __u32 level, struct scratch *slot, struct file_record *record)
+{
+	struct socket_record *part = &slot->socket;
+	struct socket *socket = bpf_sock_from_file(file);
+	struct unix_sock *un;
+	struct sock *sk;
+
+	if (!socket)
+		return;
+	sk = socket->sk;
+	if (!sk)
+		return;
+	__builtin_memset(part, 0, sizeof(*part));
+	record->socket_bytes = sizeof(*part);
+	fill_common_socket(socket, sk, level, part);
+	record->kind = socket_kind(part);
+	if (record->kind == FILE_KIND_UNIX) {
+		un = bpf_skc_to_unix_sock(sk);
+		if (!un)
+			return;
+		fill_unix(un, &part->detail.un);
+		if (un->path.dentry) {
+			part->detail.un.flags |= UNIX_HAS_NODE;
+			fill_path(&un->path, &part->detail.un.node, slot->path2);
+			part->detail.un.node_uid = un->path.dentry->d_inode->i_uid.val;
+			part->detail.un.node_gid = un->path.dentry->d_inode->i_gid.val;
+			record->socket_bytes += padded(part->detail.un.node.length);
+		}
+		if (part->queued) {
+			record->walk = WALK_UNIX;
+			record->list = part->sock;
+		}
+	} else if (record->kind == FILE_KIND_NETLINK) {
+		fill_netlink(sk, &part->detail.netlink);
+	} else if (record->kind == FILE_KIND_PACKET) {
+		fill_packet(sk, &part->detail.packet);
+	} else if (record->kind != FILE_KIND_SOCKET_OTHER) {
+		fill_inet(sk, &part->detail.inet);
+	}
+}
+
 /* Writes the file_record of `file`; `file` as for fill_path(). */
 static __always_inline void write_file(struct seq_file *seq, struct scratch *slot, struct file *file, __u32 tgid,
 				       __s32 fd, __u64 table, bool close_on_exec)
@@ -112,9 +154,16 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 				  file->f_path.dentry->d_name.name);
 	fill_owner(file, level, record);
 	fill_kind(file, level, record);
-	record->head.length += padded(record->path.length);
+	if (record->kind == FILE_KIND_SOCKET_OTHER)
+		fill_socket(file, level, slot, record);
+	record->head.length += padded(record->path.length) + record->socket_bytes;
 	write_record(seq, record);
 	write_trailing(seq, slot->path, record->path.length);
+	if (!record->socket_bytes)
+		return;
+	bpf_seq_write(seq, &slot->socket, sizeof(slot->socket));
+	if (record->kind == FILE_KIND_UNIX)
+		write_trailing(seq, slot->path2, slot->socket.detail.un.node.length);
 }
 
 #endif

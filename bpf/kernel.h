@@ -46,6 +46,10 @@ typedef struct {
 } atomic_t;
 
 typedef struct {
+	long long counter;
+} atomic64_t;
+
+typedef struct {
 	unsigned int val;
 } kuid_t;
 

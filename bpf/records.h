@@ -49,6 +49,8 @@ enum record_type {
 	RECORD_MARK = 14,	/* struct mark_record */
 	RECORD_LOCK = 15,	/* struct lock_record */
 	RECORD_AIO_RING = 16,	/* an io_setup(2) ring: struct aio_ring_record */
+	RECORD_UNIX_ITEM = 17,	/* what is in a unix socket's queue: bpf/kinds/unix_items.h */
+	RECORD_INET_ITEM = 18,	/* a list of an Internet socket */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
@@ -57,6 +59,8 @@ enum walk_kind {
 	WALK_EPOLL = 1,
 	WALK_MARKS = 2,
 	WALK_LOCKS = 3,		/* of file_record.locks, where FILE_LOCKED is set */
+	WALK_UNIX = 4,		/* the receive queue of a unix socket */
+	WALK_INET = 5,
 };
 
 enum {
@@ -109,6 +113,13 @@ enum file_kind {
 	FILE_KIND_BPF_OTHER = 23,	/* programs, links, ... */
 	FILE_KIND_BLOCKDEV = 24,
 	FILE_KIND_AIO = 30,	/* io_setup(2) rings: mapped, never opened */
+	FILE_KIND_UNIX = 32,
+	FILE_KIND_TCP = 33,	/* over IPv4 and IPv6 */
+	FILE_KIND_UDP = 34,	/* and UDP-Lite */
+	FILE_KIND_RAW = 35,	/* of IPv4 and IPv6; and those for ICMP that are called ping sockets */
+	FILE_KIND_PACKET = 36,
+	FILE_KIND_NETLINK = 37,
+	FILE_KIND_SOCKET_OTHER = 38,	/* of families and protocols that cannot be taken */
 };
 
 enum {
@@ -134,7 +145,7 @@ enum {
 	FILE_OF_EXE = -2,	/* follows its mm_record */
 };
 
-/* Trailing: path. */
+/* Trailing: path; of a socket, a struct socket_record (bpf/kinds/socket.h) and what that has trailing. */
 struct file_record {
 	struct record_head head;
 	__u64 table;		/* struct files_struct; 0 for a mapping's file */
@@ -157,6 +168,8 @@ struct file_record {
 	__u32 owner_euid;
 	__u32 walk;		/* enum walk_kind: which list is behind it */
 	__u64 list;		/* the object whose list that is */
+	__u32 socket_bytes;	/* of the socket_record and what trails it; 0: no socket */
+	__u32 pad;
 	struct inode_part inode;
 	struct path_part path;
 	char name[32];		/* of the dentry: "[eventfd]", cut */
@@ -180,7 +193,7 @@ struct file_record {
 		struct fanotify_record fanotify;
 	} detail;
 };
-BPFCKPT_SIZE(struct file_record, 392);
+BPFCKPT_SIZE(struct file_record, 400);
 
 /* include/linux/filelock.h: FL_*, the same numbers since 3.15 */
 enum lock_flags {

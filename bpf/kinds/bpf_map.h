@@ -29,10 +29,6 @@ struct bpf_map_record {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-typedef struct {
-	long long counter;
-} atomic64_t;
-
 struct bpf_map {
 	enum bpf_map_type map_type;
 	__u32 key_size, value_size, max_entries;

@@ -19,6 +19,7 @@
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
+#include "bpf/kinds/socket.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/kinds/tun.h"
@@ -52,6 +53,8 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		fill_shmem(file, inode, &record->detail.shmem);
 	} else if (is_nameless_place(path, record->open_mode)) {
 		record->kind = FILE_KIND_UNSUPPORTED;
+	} else if (is_socket(inode)) {
+		record->kind = FILE_KIND_SOCKET_OTHER; /* fill_socket() says more */
 	} else if (is_tty(inode)) {
 		record->kind = FILE_KIND_TTY;
 		fill_tty(file, level, &record->detail.tty);

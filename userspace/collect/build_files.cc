@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "collect/builder.h"
+#include "collect/in_flight.h"
 #include "kinds/kind.h"
 #include "model/details.h"
 
@@ -148,6 +149,7 @@ Result<std::uint32_t> Builder::file_id(const file_record& record) {
 
 Result<void> Builder::add_file_record(const file_record& record) {
   TRY_ASSIGN(const std::uint32_t id, file_id(record), "pid {}: fd {}", record.tgid, record.fd);
+  if (record.fd == kInFlight) return {};
   if (record.fd == FILE_OF_EXE) {
     if (last_space_ == nullptr) return {};
     last_space_->set_exe_file_id(id);

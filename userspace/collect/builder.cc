@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collect/builder.h"
 
+#include "bpf/kinds/unix_queue.h"
 #include "collect/collector.h"
 #include "kinds/kind.h"
 
@@ -44,12 +45,28 @@ Result<void> Builder::sort_in(const record_head& head) {
       if (auto item = as<item_head>(head))
         if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
       return {};
+    case RECORD_UNIX_ITEM:
+    case RECORD_INET_ITEM:
+      add_socket_item(head);
+      return {};
     case RECORD_LOCK:
       if (auto lock = as<lock_record>(head)) locks_.push_back(lock);
       return {};
     default:
       return fail(Error::bug(fmt::format("collect: a record of unknown type {}", head.type)));
   }
+}
+
+// A connection that waits to be accepted has a list of its own, which belongs to the file that listens.
+void Builder::add_socket_item(const record_head& head) {
+  auto item = as<item_head>(head);
+  if (item == nullptr) return;
+  auto listener = listeners_.find(item->list);
+  auto list = lists_.find(listener != listeners_.end() ? listener->second : item->list);
+  if (list == lists_.end()) return;
+  list->second.items.push_back(&head);
+  auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
+  if (pending != nullptr && pending->what == UNIX_ITEM_PENDING) listeners_.emplace(pending->sock, item->list);
 }
 
 Result<Model> Builder::build() {

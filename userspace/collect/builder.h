@@ -65,6 +65,7 @@ class Builder {
   Result<std::uint32_t> file_id(const file_record& record);
   Result<void> describe(const file_record& record, pb::File& file);
   Result<void> add_lists();
+  void add_socket_item(const record_head& head);
   // By which inode the object behind the file is known: a file on overlayfs has one where it is open and
   // another where it is mapped.
   std::uint64_t object_pointer(const file_record& record, const pb::File& file);
@@ -100,7 +101,8 @@ class Builder {
     pb::File* file = nullptr;
     std::vector<const record_head*> items;
   };
-  std::unordered_map<std::uint64_t, List> lists_;  // by file_record.list
+  std::unordered_map<std::uint64_t, List> lists_;               // by file_record.list
+  std::unordered_map<std::uint64_t, std::uint64_t> listeners_;  // struct sock: that of the socket it waits at
   std::vector<const lock_record*> locks_;
   std::unordered_map<std::uint32_t, std::uint64_t> references_;  // by file id: descriptors and mappings
   // Whose file the next file_record is: the mapping or the address space that came just before it.

@@ -12,6 +12,7 @@
 #include <unordered_set>
 
 #include "collect/clocks.h"
+#include "collect/in_flight.h"
 #include "collect/programs.h"
 #include "collect/reader.h"
 #include "collect/restart.h"
@@ -131,8 +132,8 @@ class Reading {
   Reading(const collect::Programs& programs, Records& records) : programs_(programs), records_(records) {}
 
   Result<void> process(pid_t tgid);
-  // When all processes are read: the lists that their files have.
-  Result<void> lists() { return walks_.read(programs_, records_); }
+  // When all processes are read: the lists that their files have, and the files that are in those only.
+  Result<void> lists();
 
  private:
   // What the task records of one process say about the other passes.
@@ -252,6 +253,20 @@ Result<void> Reading::visible_files(pid_t tgid, std::size_t from_bytes) {
     records_.add_visible_file(file->file, std::move(visible));
     return {};
   });
+}
+
+Result<void> Reading::lists() {
+  collect::InFlight in_flight(programs_, records_);
+  for (std::size_t before = records_.size_bytes(); walks_.waiting(); before = records_.size_bytes()) {
+    TRY(walks_.read(programs_, records_));
+    // Nothing may be done to the sockets of a tree that runs.
+    if (!records_.of_running()) TRY(in_flight.take(before), "files in flight");
+    TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+      walks_.add(head);
+      return {};
+    }));
+  }
+  return {};
 }
 
 Result<void> Reading::process(pid_t tgid) {

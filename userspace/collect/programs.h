@@ -9,8 +9,18 @@
 
 namespace bpfckpt::collect {
 
-enum class Program { ListTasks, DumpTasks, DumpTimers, DumpFiles, DumpVmas, WalkEpoll, WalkMarks, WalkLocks };
-inline constexpr std::size_t kPrograms = 8;
+enum class Program {
+  ListTasks,
+  DumpTasks,
+  DumpTimers,
+  DumpFiles,
+  DumpVmas,
+  WalkEpoll,
+  WalkMarks,
+  WalkLocks,
+  WalkUnix
+};
+inline constexpr std::size_t kPrograms = 9;
 
 class Programs {
  public:

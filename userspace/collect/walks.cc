@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "bpf/kinds/unix_queue.h"
 #include "collect/reader.h"
 
 namespace bpfckpt::collect {
@@ -19,6 +21,7 @@ constexpr std::pair<std::uint32_t, Program> kWalkers[] = {
     {WALK_EPOLL, Program::WalkEpoll},
     {WALK_LOCKS, Program::WalkLocks},
     {WALK_MARKS, Program::WalkMarks},
+    {WALK_UNIX, Program::WalkUnix},
 };
 
 // Takes the walk_end_record away that a reading leaves at the end of `records`.
@@ -61,17 +64,26 @@ void Walks::add(std::uint32_t kind, std::uint64_t object) {
 }
 
 void Walks::add(const record_head& head) {
+  // A connection that nobody has accepted has a queue and no file.
+  if (auto item = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
+      item != nullptr && item->what == UNIX_ITEM_PENDING && item->queued != 0)
+    add(WALK_UNIX, item->sock);
   auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
   if (file == nullptr) return;
   add(file->walk, file->list);
   if ((file->flags & FILE_LOCKED) != 0) add(WALK_LOCKS, file->locks);
 }
 
+bool Walks::waiting() const {
+  return std::ranges::any_of(lists_, [](const auto& lists) { return !lists.second.objects.empty(); });
+}
+
 Result<void> Walks::read(const Programs& programs, Records& records) {
   for (const auto& [kind, program] : kWalkers) {
     auto lists = lists_.find(kind);
     if (lists == lists_.end() || lists->second.objects.empty()) continue;
-    std::span<const std::uint64_t> objects = lists->second.objects;
+    const std::vector<std::uint64_t> wanted = std::exchange(lists->second.objects, {});
+    std::span<const std::uint64_t> objects = wanted;
     Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     if (!self) return fail(Error::system("pidfd_open"));
     TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::thread(::getpid())));
@@ -80,7 +92,6 @@ Result<void> Walks::read(const Programs& programs, Records& records) {
       TRY(read_lists(link.get(), programs.requests_fd(), self.get(), now, records));
       objects = objects.subspan(now.size());
     }
-    lists->second.objects.clear();
   }
   return {};
 }

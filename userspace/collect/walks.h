@@ -15,6 +15,8 @@ namespace bpfckpt::collect {
 class Walks {
  public:
   void add(const record_head& head);
+  // Is there a list that was added and not read yet?
+  bool waiting() const;
   // Appends the items of all lists that were added since the last call. Precondition: called by the thread
   // group's leader, in whose storage the requests are left.
   Result<void> read(const Programs& programs, Records& records);

@@ -59,6 +59,12 @@ class EnrichContext {
   virtual Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) = 0;
 };
 
+// How a file hangs together with others, by their ids.
+struct Ties {
+  std::vector<std::uint32_t> with;     // are made in the same round: the other end of a connection
+  std::vector<std::uint32_t> carried;  // are in flight in it (SCM_RIGHTS), whoever has them besides
+};
+
 // Ids of files by their struct file, as BPF saw it; 0: no process of the tree has it.
 using FileIds = std::function<std::uint32_t(std::uint64_t file)>;
 
@@ -111,7 +117,6 @@ struct Kind {
   // nothing.
   Result<void> (*settle)(Model& model) = nullptr;
   // Is there an object behind the description that has to travel, and in which two descriptions of it meet
-  // again? Asked of what BPF saw, before describe(); also of what was opened with O_PATH. Null: no.
   // again? Asked of what BPF saw, before describe(); of what was opened with O_PATH only where the kind is
   // "regular". Null: no.
   bool (*has_object)(const file_record& record) = nullptr;
@@ -122,6 +127,12 @@ struct Kind {
   // Adds to the plan what ties the description to other files, when every process has its descriptors.
   // Null: nothing.
   Result<void> (*connect)(PlanBuilder& plan, const pb::File& file, const Installed& installed) = nullptr;
+  // Adds the file's ties. Null: it has none.
+  Result<void> (*ties)(const pb::File& file, Ties& ties) = nullptr;
+  // For what is made together: adds to the plan what makes all these descriptions, which are those of the
+  // kind in one round, and leaves each as PlanBuilder's file(). Those that the caller gave are there already,
+  // and so is every other file of the round. Null: plan() makes each.
+  Result<void> (*make_group)(PlanBuilder& plan, std::span<const pb::File* const> files) = nullptr;
   // Can a mapping of it be made again?
   bool mappable = false;
 };

@@ -42,13 +42,6 @@ constexpr Known kKnown[] = {
     {"anon_inode:sync_file", "a fence: work of a device that is not done yet"},
     {"anon_inode:[fscontext]", "a file system that is about to be mounted (fsopen)"},
     {"anon_inode:[fs", "the state of a mount that is being made"},
-    {"socket (TCP", "TCP sockets are not supported yet"},
-    {"socket (UDP", "UDP sockets are not supported yet"},
-    {"socket (UNIX", "unix sockets are not supported yet"},
-    {"socket (NETLINK", "netlink sockets are not supported yet"},
-    {"socket (PACKET", "packet sockets are not supported yet"},
-    {"socket (ALG", "kernel cryptography: a socket's keys and state cannot be read back"},
-    {"socket", "a socket of a family or state that is not supported yet"},
     {"watch queue", "a pipe of kernel notifications (O_NOTIFICATION_PIPE): its watches cannot be asked for"},
     {"DMA buffer", "memory of a device (DMA buffer); its driver alone can make it"},
     {"secret memory", "memfd_secret: its pages cannot be reached by the kernel itself, nor by us"},
@@ -60,8 +53,6 @@ std::string operations_name(const file_record& record) {
   if (record.inode.magic == ANON_INODE_FS_MAGIC) return "anon_inode:" + name;
   if (record.inode.magic == kSecretMem) return "secret memory";
   if (record.inode.magic == kDmaBuf) return "DMA buffer";
-  // The name is that of the protocol (net/socket.c:sock_alloc_file()).
-  if (S_ISSOCK(record.inode.mode)) return name.empty() ? "socket" : fmt::format("socket ({})", name);
   if (S_ISFIFO(record.inode.mode)) return "watch queue";
   return fmt::format("{} (file system {:#x})", name, record.inode.magic);
 }

@@ -46,6 +46,11 @@ class Environment {
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
   // Cpus that may ever be there.
   virtual std::uint32_t possible_cpus() const = 0;
+  // What getsockopt(2) shows as SO_RCVBUF and SO_SNDBUF of a new unix, UDP or raw socket.
+  struct SocketBuffers {
+    std::uint32_t receive = 212992, send = 212992;
+  };
+  virtual SocketBuffers socket_buffers() const { return {}; }
 };
 
 class PlanBuilder {

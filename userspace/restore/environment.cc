@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,19 @@ std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {
   timespec now{};
   ::clock_gettime(clock, &now);
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+Environment::SocketBuffers HostEnvironment::socket_buffers() const {
+  if (socket_buffers_) return *socket_buffers_;
+  SocketBuffers buffers;
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  socklen_t len = sizeof buffers.receive;
+  if (socket) {
+    ::getsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &buffers.receive, &len);
+    ::getsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffers.send, &len);
+  }
+  socket_buffers_ = buffers;
+  return buffers;
 }
 
 // "0-3,8-11"

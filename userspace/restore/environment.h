@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "plan/builder.h"
@@ -23,10 +24,12 @@ class HostEnvironment : public Environment {
   bool queue_exists(const std::string& name) const override;
   std::int64_t clock_ns(clockid_t clock) const override;
   std::uint32_t possible_cpus() const override;
+  SocketBuffers socket_buffers() const override;
 
  private:
   std::vector<SpecialMapping> special_;
   mutable int last_capability_ = -1;  // asked for each thread: found out once
+  mutable std::optional<SocketBuffers> socket_buffers_;
 };
 
 }  // namespace bpfckpt::restore

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* A unix socket. */
+#ifndef BPFCKPT_KINDS_UNIX_H
+#define BPFCKPT_KINDS_UNIX_H
+
+#include <linux/types.h>
+
+#include "bpf/parts.h"
+
+enum { UNIX_NAME_MAX = 112 }; /* sun_path, padded */
+
+enum unix_flags {
+	UNIX_BOUND = 1,		/* bind(2) gave it its name; else it was accepted, and the name is the listener's */
+	UNIX_HAS_NODE = 2,	/* `node` is where the name was made; its path trails */
+	UNIX_PEER_DEAD = 4,	/* it was closed */
+	UNIX_PEER_PENDING = 8,	/* nobody has accepted it yet */
+	UNIX_PEER_BOUND = 16,
+	UNIX_OOB = 32,		/* an urgent byte (MSG_OOB) is in the queue */
+	UNIX_INQ = 64,		/* SO_INQ */
+};
+
+/* The name: sun_path, `name_bytes` long; of a path without its NUL, abstract from the zero byte on; 0: none. */
+struct unix_record {
+	__u64 peer;		/* struct sock; 0: none */
+	__u64 address;		/* struct unix_address, which a listener shares with what is accepted from it */
+	__u64 peer_inode;	/* number; 0: it has no file */
+	__u64 peer_address;
+	__u32 flags;		/* enum unix_flags */
+	__u32 name_bytes;
+	__u32 peer_name_bytes;
+	__u32 peer_type;
+	__u32 node_uid;
+	__u32 node_gid;
+	struct path_part node;	/* its string of node.length bytes trails the socket_record */
+	char name[UNIX_NAME_MAX];
+	char peer_name[UNIX_NAME_MAX];
+};
+BPFCKPT_SIZE(struct unix_record, 320);
+
+#ifdef __bpf__
+#include "bpf/kernel_sock.h"
+
+enum {
+	UNIX_HASH_MOD = 255,	/* include/net/af_unix.h; the second half of the table is of abstract names */
+	SUN_FAMILY_BYTES = 2,
+	UNIX_PATH_MAX = 108,
+	TCP_ESTABLISHED_ = 1,
+	TCP_LISTEN_ = 10,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct sockaddr_un_ {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un_ name[0];
+};
+
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
+	struct sk_buff *oob_skb;
+};
+
+/* since 6.18 ("af_unix: Add SO_INQ...") */
+struct unix_sock___inq {
+	_Bool recvmsg_inq;
+};
+
+#pragma clang attribute pop
+
+/* sun_path into `name`, which is cleared; returns its length. */
+static __always_inline __u32 read_unix_name(const struct unix_address *address, char *name)
+{
+	int len;
+
+	if (!address)
+		return 0;
+	len = BPF_CORE_READ(address, len) - SUN_FAMILY_BYTES;
+	if (len <= 0)
+		return 0;
+	if (len > UNIX_PATH_MAX)
+		len = UNIX_PATH_MAX;
+	barrier_var(len);
+	if (len > 0 && len <= UNIX_PATH_MAX)
+		bpf_probe_read_kernel(name, len, member_address(address, struct unix_address, name) + SUN_FAMILY_BYTES);
+	/* Of a path the NUL is counted, where there is room for one (net/unix/af_unix.c:unix_mkname_bsd()). */
+	if (name[0] && len > 0 && len <= UNIX_PATH_MAX && !name[len - 1])
+		len--;
+	return len;
+}
+
+/* Was it bound itself? An accepted socket has the listener's name and place, but is in no table of names. */
+static __always_inline bool unix_is_bound(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_hash) > UNIX_HASH_MOD ||
+	       BPF_CORE_READ(sk, __sk_common.skc_bind_node.pprev) != NULL;
+}
+
+static __always_inline void fill_unix_peer(const struct sock *peer, struct unix_record *out)
+{
+	const struct unix_sock *socket = (const void *)peer;
+	const struct unix_address *address = BPF_CORE_READ(socket, addr);
+
+	out->peer_inode = socket_inode_number(BPF_CORE_READ(peer, sk_socket));
+	out->peer_address = (__u64)address;
+	out->peer_type = BPF_CORE_READ(peer, sk_type);
+	out->peer_name_bytes = read_unix_name(address, out->peer_name);
+	if (sock_flag_is_set(BPF_CORE_READ(peer, __sk_common.skc_flags), SOCK_DEAD))
+		out->flags |= UNIX_PEER_DEAD;
+	else if (!BPF_CORE_READ(peer, sk_socket))
+		out->flags |= UNIX_PEER_PENDING;
+	if (unix_is_bound(peer))
+		out->flags |= UNIX_PEER_BOUND;
+}
+
+static __always_inline void fill_unix(struct unix_sock *socket, struct unix_record *out)
+{
+	const struct unix_sock___inq *inq = (const void *)socket;
+	const struct sock *peer = socket->peer;
+
+	out->peer = (__u64)peer;
+	out->address = (__u64)socket->addr;
+	out->name_bytes = read_unix_name(socket->addr, out->name);
+	if (unix_is_bound(&socket->sk))
+		out->flags |= UNIX_BOUND;
+	/* not there without CONFIG_AF_UNIX_OOB */
+	if (bpf_core_field_exists(socket->oob_skb) && socket->oob_skb)
+		out->flags |= UNIX_OOB;
+	if (bpf_core_field_exists(inq->recvmsg_inq) && inq->recvmsg_inq)
+		out->flags |= UNIX_INQ;
+	if (peer)
+		fill_unix_peer(peer, out);
+}
+
+#endif /* __bpf__ */
+
+#endif
