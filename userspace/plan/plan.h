@@ -4,8 +4,8 @@
 // The plan is a list of phases; a phase is a list of operations. Each operation is performed by bpfckpt
 // itself or by one thread of the tree that is being made, and refers to earlier operations by number ("the fd
 // that #12 makes"). In an ordered phase operations run one after the other; in any other phase bpfckpt's own
-// come first, then all threads run theirs in parallel, each in its own order. A phase is over before the next
-// begins.
+// come first (but for FillPages), then all threads run theirs in parallel, each in its own order. A phase is
+// over before the next begins.
 //
 // Nothing here touches the system: a plan can be printed (`bpfckpt restore --plan`), compared and tested
 // without privileges. restore/executor.cc lowers it to system calls and parasite batches.
@@ -89,6 +89,10 @@ struct Op {
     DeadProcess,
     // bpfckpt takes thread args[0] under ptrace, so that no seccomp filter stops what is still to be done
     Unfilter,
+    // bpfckpt copies what its descriptor args[1] has from byte args[4] on into memory of process args[0]:
+    // into the args[3] pieces (struct iovec) of data block args[2]. It does so while the others of the phase
+    // are at work.
+    FillPages,
     ExitThread,  // the actor, a leader, ends with the exit status args[0]; the process goes on
     Exit,        // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
   };

@@ -61,6 +61,8 @@ const char* code_name(Op::Code code) {
       return "dead-process";
     case Op::Code::Unfilter:
       return "unfilter";
+    case Op::Code::FillPages:
+      return "fill-pages";
     case Op::Code::ExitThread:
       return "exit-thread";
     case Op::Code::Exit:

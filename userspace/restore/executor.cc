@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "restore/fill_pages.h"
 #include "restore/lane.h"
 #include "target/dead_process.h"
 
@@ -152,8 +153,13 @@ Result<void> Executor::run_ordered(const Phase& phase) {
 Result<void> Executor::run_parallel(const Phase& phase) {
   std::unordered_map<Actor, std::vector<OpId>> by_actor;
   std::vector<Actor> order;
+  std::vector<OpId> meanwhile;
   for (OpId id = phase.first; id < phase.end; id++) {
     Actor actor = plan_.ops[id].actor;
+    if (plan_.ops[id].code == Op::Code::FillPages) {
+      meanwhile.push_back(id);
+      continue;
+    }
     if (actor == kSelf) {
       TRY(run_own(id));
       continue;
@@ -169,6 +175,7 @@ Result<void> Executor::run_parallel(const Phase& phase) {
     TRY(l->submit());
     busy.push_back(l);
   }
+  for (OpId id : meanwhile) TRY(run_own(id));
   // Each is given its next batch as soon as its last one is seen to be done, so that nobody waits for the
   // slowest.
   while (!busy.empty()) {
@@ -254,6 +261,10 @@ Result<std::int64_t> Executor::perform(OpId id) {
       seized_.emplace(tid, std::move(task));
       return 0;
     }
+    case Op::Code::FillPages:
+      TRY(fill_pages(static_cast<pid_t>(arg(0)), static_cast<int>(arg(1)),
+                     std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4)));
+      return 0;
     case Op::Code::Fork:
     case Op::Code::Thread:
     case Op::Code::Pull:

@@ -2,13 +2,11 @@
 // How an address space is filled.
 //
 // A process comes out of its fork with nothing but the control area and the special mappings, which wait in
-// the arena. Its mappings are made at their final addresses, writable where pages must be read into them;
-// pages come straight from the image with preadv(2); protections, advice and locks follow when no fork can
-// inherit them any more.
+// the arena. Its mappings are made at their final addresses, writable where pages must be read into them
+// (pages_plan.cc); protections, advice and locks follow when no fork can inherit them any more.
 //
-// Pages that a child still shares with its parent cannot be put there twice: only fork(2) shares private
-// pages. Such a child is "late": it is forked when its parent's pages are in place, keeps the mappings that
-// are the same, lets go of the parent's other pages and reads its own over them.
+// A late child (kin.h) keeps the mappings that it has in common with its parent, and lets go of the parent's
+// other pages.
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
@@ -16,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <functional>
@@ -25,20 +22,16 @@
 
 #include "kinds/memory_file.h"
 #include "model/vm_flags.h"
+#include "restore/kin.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
 constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
-constexpr std::size_t kIovecsPerCall = 512;
-constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
 
 constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
 constexpr long kSetMempolicyHomeNode = 450;  // since 5.17
-
-using Vmas = google::protobuf::RepeatedPtrField<pb::Vma>;
 
 bool is_private(const pb::Vma& vma) {
   return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
@@ -80,60 +73,6 @@ int mmap_flags(const pb::Vma& vma) {
   return flags;
 }
 
-// The page index of `address` in `runs`, or nothing.
-class PageLookup {
- public:
-  explicit PageLookup(const pb::AddressSpace& mm) : runs_(mm.pages()) {}
-
-  // Ascending calls only.
-  const pb::PageRun* run_at(std::uint64_t address) {
-    while (at_ < runs_.size() && runs_[at_].start() + runs_[at_].count() * kPage <= address) at_++;
-    if (at_ == runs_.size() || runs_[at_].start() > address) return nullptr;
-    return &runs_[at_];
-  }
-
- private:
-  const google::protobuf::RepeatedPtrField<pb::PageRun>& runs_;
-  int at_ = 0;
-};
-
-struct Range {
-  std::uint64_t start, end;
-};
-
-bool same_mapping(const pb::Vma& a, const pb::Vma& b) {
-  return a.kind() == b.kind() && a.kind() != pb::SPECIAL && a.file_id() == b.file_id() &&
-         a.name() == b.name() && (a.flags() & vm::kMadeByMmap) == (b.flags() & vm::kMadeByMmap) &&
-         (a.file_id() == 0 || a.start() - a.file_offset() == b.start() - b.file_offset());
-}
-
-// [start, end) of each mapping that parent and child have alike, ascending.
-std::vector<Range> common_ranges(const Vmas& parent, const Vmas& child) {
-  std::vector<Range> common;
-  int i = 0, k = 0;
-  while (i < parent.size() && k < child.size()) {
-    std::uint64_t start = std::max(parent[i].start(), child[k].start());
-    std::uint64_t end = std::min(parent[i].end(), child[k].end());
-    if (start < end && same_mapping(parent[i], child[k])) common.push_back({start, end});
-    if (parent[i].end() < child[k].end())
-      i++;
-    else
-      k++;
-  }
-  return common;
-}
-
-// What of [start, end) is in none of `ranges`, which ascend.
-void for_each_gap(std::uint64_t start, std::uint64_t end, const std::vector<Range>& ranges,
-                  const std::function<void(std::uint64_t, std::uint64_t)>& visit) {
-  auto it = std::ranges::partition_point(ranges, [&](const Range& r) { return r.end <= start; });
-  for (; it != ranges.end() && it->start < end; ++it) {
-    if (start < it->start) visit(start, it->start);
-    start = std::max(start, it->end);
-  }
-  if (start < end) visit(start, end);
-}
-
 // Must it be writable for a moment: because pages are read into it, or because it once was: the memory of a
 // private mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays so when it
 // is made read-only.
@@ -153,16 +92,14 @@ class MemoryPlanner {
 
   Result<void> run() {
     if (parent_mm_ != nullptr) {
-      common_ = common_ranges(parent_mm_->vmas(), mm_.vmas());
+      common_ = common_ranges(*parent_mm_, mm_);
       drop_parents();
     }
     TRY(check_special_mappings(plan_.environment(), mm_));
     move_special_mappings();
     // A huge page would fill in what is missing around the pages that are read.
     if (is_watched(mm_)) plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for userfaultfd");
-    TRY(map());
-    read_pages();
-    return {};
+    return map();
   }
 
  private:
@@ -317,66 +254,6 @@ class MemoryPlanner {
     return Operand::result(op);
   }
 
-  // The parts of the runs that are not there yet.
-  std::vector<pb::PageRun> pages_to_read() const {
-    std::vector<pb::PageRun> wanted;
-    if (parent_mm_ == nullptr) return {mm_.pages().begin(), mm_.pages().end()};
-    PageLookup parents(*parent_mm_);
-    std::size_t in = 0;
-    for (const pb::PageRun& run : mm_.pages()) {
-      for (std::uint32_t i = 0; i < run.count(); i++) {
-        std::uint64_t page = run.start() + i * kPage;
-        while (in < common_.size() && common_[in].end <= page) in++;
-        bool kept = in < common_.size() && common_[in].start <= page;
-        const pb::PageRun* theirs = kept ? parents.run_at(page) : nullptr;
-        std::uint64_t index = run.index() + i;
-        if (theirs != nullptr && theirs->index() + (page - theirs->start()) / kPage == index) continue;
-        if (!wanted.empty() && wanted.back().start() + wanted.back().count() * kPage == page &&
-            wanted.back().index() + wanted.back().count() == index) {
-          wanted.back().set_count(wanted.back().count() + 1);
-          continue;
-        }
-        pb::PageRun piece;
-        piece.set_start(page);
-        piece.set_count(1);
-        piece.set_index(index);
-        wanted.push_back(piece);
-      }
-    }
-    return wanted;
-  }
-
-  void read_pages() {
-    std::vector<pb::PageRun> runs = pages_to_read();
-    if (runs.empty()) return;
-    OpId image =
-        plan_.op(Op::Code::Pull, pid_, {Operand::result(plan_.open_image(mm_.pages_image()))}, "pages");
-    std::vector<iovec> parts;
-    std::uint64_t first_index = 0, total = 0;
-    auto flush = [&] {
-      if (parts.empty()) return;
-      DataId vec = plan_.data(std::as_bytes(std::span(parts)));
-      plan_.call_expecting(pid_, total, SYS_preadv,
-                           {Operand::result(image), Operand::data(vec), parts.size(), first_index * kPage, 0},
-                           "pages");
-      parts.clear();
-      total = 0;
-    };
-    for (const pb::PageRun& run : runs) {
-      for (std::uint64_t done = 0; done < run.count();) {
-        std::uint64_t count = std::min<std::uint64_t>(run.count() - done, kBytesPerCall / kPage);
-        bool follows = !parts.empty() && first_index + total / kPage == run.index() + done;
-        if (!follows || parts.size() == kIovecsPerCall || total + count * kPage > kBytesPerCall) flush();
-        if (parts.empty()) first_index = run.index() + done;
-        parts.push_back({reinterpret_cast<void*>(run.start() + done * kPage), count * kPage});
-        total += count * kPage;
-        done += count;
-      }
-    }
-    flush();
-    plan_.call(pid_, SYS_close, {Operand::result(image)});
-  }
-
   Planning& planning_;
   PlanBuilder& plan_;
   Actor pid_;
@@ -417,26 +294,6 @@ constexpr Advice kAdvices[] = {
 };
 
 }  // namespace
-
-LateChildren find_late_children(const Model& model, const ModelIndex& index) {
-  LateChildren late;
-  for (const pb::Process& process : model.tasks.processes()) {
-    const pb::Process* parent = index.process(process.parent_pid());
-    if (parent == nullptr || process.mm_id() == 0 || parent->mm_id() == 0) continue;
-    if (parent->mm_id() == process.mm_id()) continue;  // CLONE_VM: nothing of its own
-    const pb::AddressSpace* own = index.address_space(process.mm_id());
-    PageLookup parents(*index.address_space(parent->mm_id()));
-    for (const pb::PageRun& run : own->pages()) {
-      const pb::PageRun* theirs = parents.run_at(run.start());
-      // Runs of both sides are cut wherever sharing begins or ends, so the first page tells for all.
-      if (theirs != nullptr && theirs->index() + (run.start() - theirs->start()) / kPage == run.index()) {
-        late.insert(process.pid());
-        break;
-      }
-    }
-  }
-  return late;
-}
 
 Result<void> plan_mapped_files(Planning& planning) {
   planning.plan.phase("files that are mapped");

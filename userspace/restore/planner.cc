@@ -124,6 +124,7 @@ Result<void> plan_by_generations(Planning& planning,
       if (planning.late.contains(process->pid())) TRY(plan_late_child(planning, *process));
     planning.plan.phase("memory");
     for (const pb::Process* process : now) TRY(plan_one(*process));
+    plan_pages(planning, now);
     for (const pb::Process* process : now) planning.filled.insert(process->mm_id());
     waiting = std::move(later);
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "plan/builder.h"
+#include "restore/kin.h"
 
 namespace bpfckpt::restore {
 
@@ -22,9 +23,6 @@ struct RestorePolicy {
   // Files that the dump left outside (--external): they must be inherited.
   std::vector<std::string> external;
 };
-
-// Which children share copy-on-write pages with their parent and must be forked after its memory is there.
-using LateChildren = std::set<std::uint32_t>;
 
 // State that the planners of one tree share.
 struct Planning {
@@ -80,12 +78,13 @@ Result<void> plan_file_helpers(Planning& planning, bool early);
 void plan_threads(Planning& planning, const pb::Process& process);
 
 // memory_plan.cc
-LateChildren find_late_children(const Model& model, const ModelIndex& index);
 Result<void> plan_mapped_files(Planning& planning);
 // Precondition: the process was forked, and so is in `born_with`, unless it is the root.
 Result<void> plan_memory(Planning& planning, const pb::Process& process);
 // Unsupported or Conflict: the special mappings of this kernel cannot be what the process had.
 Result<void> check_special_mappings(const Environment& environment, const pb::AddressSpace& mm);
+// pages_plan.cc: what is in their mappings, which are made; at most one process of an address space.
+void plan_pages(Planning& planning, const std::vector<const pb::Process*>& processes);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process);
 // Seals: nothing can be changed afterwards.

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies from a file into the memory of another process.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+
+namespace bpfckpt::restore {
+
+// Into `parts` of process `pid`, whose mappings must be writable, from byte `offset` of `fd` on. A file that
+// is too short is an error (EIO).
+Result<void> fill_pages(pid_t pid, int fd, std::span<const iovec> parts, std::uint64_t offset);
+
+}  // namespace bpfckpt::restore
