@@ -30,6 +30,8 @@ namespace {
 
 constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 
+constexpr int kThpExceptAdvised = 2;  // PR_THP_DISABLE_EXCEPT_ADVISED, since 6.18
+
 constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
 constexpr long kSetMempolicyHomeNode = 450;  // since 5.17
 
@@ -400,7 +402,8 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   plan.call(pid, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, Operand::data(block), sizeof fields, 0}, "mm fields");
   if (exe.type == Operand::Type::Result) plan.call(pid, SYS_close, {exe});
   if (mm->thp_disabled())
-    plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0});
+    plan.call(pid, SYS_prctl,
+              {PR_SET_THP_DISABLE, 1, mm->thp_except_advised() ? kThpExceptAdvised : 0, 0, 0});
   else if (is_watched(*mm) || planning.late.contains(process.pid()))  // set for reading, or the parent's
     plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0});
   if (mm->merge_any()) plan.call(pid, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 1, 0, 0, 0});
