@@ -108,10 +108,9 @@ static __always_inline void fill_socket(struct file *file, __u32 level, struct s
 			part->detail.un.node_gid = un->path.dentry->d_inode->i_gid.val;
 			record->socket_bytes += padded(part->detail.un.node.length);
 		}
-		if (part->queued) {
+		record->list = part->sock;
+		if (part->queued)
 			record->walk = WALK_UNIX;
-			record->list = part->sock;
-		}
 	} else if (record->kind == FILE_KIND_NETLINK) {
 		fill_netlink(sk, &part->detail.netlink);
 	} else if (record->kind == FILE_KIND_PACKET) {

@@ -10,6 +10,7 @@
 enum unix_item {
 	UNIX_ITEM_MESSAGE = 1,	/* struct unix_message_record */
 	UNIX_ITEM_PENDING = 2,	/* struct unix_pending_record */
+	UNIX_ITEM_HOLDER = 3,	/* struct unix_holder_record, which the collector adds */
 };
 
 /* Both begin with it. */
@@ -65,5 +66,14 @@ struct unix_pending_record {
 	char client_name[112];
 };
 BPFCKPT_SIZE(struct unix_pending_record, 320);
+
+/* Who has the other end, where no process of the tree has it. */
+struct unix_holder_record {
+	struct item_head head;
+	__u32 what;
+	__u32 pid;		/* 0: nobody has it open */
+	char comm[16];
+};
+BPFCKPT_SIZE(struct unix_holder_record, 40);
 
 #endif

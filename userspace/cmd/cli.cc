@@ -353,9 +353,11 @@ Result<void> check_external(const Words& external) {
     if (std::ranges::find(kExternalNotYet, kind) != std::end(kExternalNotYet))
       return fail(Error::usage(fmt::format("--external {}: not yet", text)));
     if (open == std::string::npos || text.find(']', open) == std::string::npos ||
-        (kind != "file" && kind != "tty" && kind != "dev"))
-      return fail(Error::usage(fmt::format(
-          "--external {}: file[MNT_ID:INO], tty[RDEV:DEV] or dev[MAJ/MIN]:NAME was expected", text)));
+        (kind != "file" && kind != "tty" && kind != "dev" && kind != "unix" && kind != "socket:"))
+      return fail(Error::usage(
+          fmt::format("--external {}: file[MNT_ID:INO], tty[RDEV:DEV], dev[MAJ/MIN]:NAME, unix[INO] or "
+                      "socket:[INO] was expected",
+                      text)));
   }
   return {};
 }

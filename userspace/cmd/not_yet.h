@@ -19,7 +19,6 @@ inline constexpr NotYet kNotYet[] = {
     {"tcp-established", kAnyAction},
     {"tcp-close", kAnyAction},
     {"skip-in-flight", kAnyAction},
-    {"ext-unix-sk", kAnyAction},
     {"network-lock", kAnyAction},
     // Files.
     {"file-validation", kAnyAction},
@@ -39,6 +38,6 @@ inline constexpr NotYet kNotYet[] = {
 };
 
 // Externals are refused by what they name: "net[...]" and its like.
-inline constexpr std::string_view kExternalNotYet[] = {"unix", "net", "pid", "mnt"};
+inline constexpr std::string_view kExternalNotYet[] = {"net", "pid", "mnt"};
 
 }  // namespace bpfckpt::cli

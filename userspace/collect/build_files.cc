@@ -128,7 +128,8 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
 Result<void> Builder::add_lists() {
   for (auto& [object, list] : lists_) {
     const kinds::Kind* kind = kinds::find(list.file->kind());
-    if (kind == nullptr || kind->add_items == nullptr) continue;
+    if (kind == nullptr || kind->add_items == nullptr || (list.items.empty() && kind->ties != nullptr))
+      continue;
     TRY(kind->add_items(list.items, [this](std::uint64_t file) { return file_ids_.find(file); }, *list.file));
   }
   return {};
@@ -141,7 +142,7 @@ Result<std::uint32_t> Builder::file_id(const file_record& record) {
     pb::File* file = model_.files.add_files();
     file->set_id(id);
     files_.push_back(file);
-    if (record.walk != WALK_NONE) lists_.try_emplace(record.list, List{file, {}});
+    if (record.list != 0) lists_.try_emplace(record.list, List{file, {}});
     TRY(describe(record, *file));
   }
   return id;

@@ -13,6 +13,7 @@
 
 #include "collect/clocks.h"
 #include "collect/in_flight.h"
+#include "collect/peers.h"
 #include "collect/programs.h"
 #include "collect/reader.h"
 #include "collect/restart.h"
@@ -266,6 +267,7 @@ Result<void> Reading::lists() {
       return {};
     }));
   }
+  if (records_.of_running()) TRY(collect::find_peers(programs_, records_), "peers of sockets");
   return {};
 }
 

@@ -9,7 +9,9 @@
 #include <set>
 #include <unordered_map>
 
+#include "kinds/marks.h"
 #include "kinds/names.h"
+#include "kinds/procfs.h"
 #include "model/details.h"
 #include "model/vm_flags.h"
 
@@ -54,6 +56,7 @@ class Finder {
       if (const auto* mm = index_.address_space(process.mm_id()); mm && seen_.insert(mm).second)
         look_at_memory(*mm);
     }
+    look_at_files_in_flight();
     return std::move(items_);
   }
 
@@ -160,6 +163,35 @@ class Finder {
     std::string subject = fmt::format("fd {}", entry.fd());
     look_at_locks(subject, *file, table_id);
     add(std::move(subject), kinds::describe_name(*file), file->kind(), std::move(finding));
+  }
+
+  // What is in flight in a socket's queue, and nobody has open.
+  void look_at_files_in_flight() {
+    std::vector<bool> reached(static_cast<std::size_t>(model_.files.files_size()) + 1);
+    auto reach = [&](std::uint32_t id) {
+      if (id < reached.size()) reached[id] = true;
+    };
+    for (const pb::FdTable& table : model_.files.tables())
+      for (const pb::FdEntry& entry : table.entries()) reach(entry.file_id());
+    for (const pb::AddressSpace& mm : model_.memory.address_spaces()) {
+      reach(mm.exe_file_id());
+      for (const pb::Vma& vma : mm.vmas()) reach(vma.file_id());
+    }
+    pid_ = model_.tasks.processes_size() == 0 ? 0 : model_.tasks.processes(0).pid();
+    for (const pb::File& file : model_.files.files()) {
+      if (file.id() >= reached.size() || reached[file.id()]) continue;
+      const kinds::Kind* kind = kinds::find(file.kind());
+      Finding finding;
+      if (kind == nullptr)
+        finding = unsupported("unsupported-file", "its kind is not known");
+      else if (kind->connect != nullptr || kind->make_inside != nullptr ||
+               kinds::find_watcher(kind->name) != nullptr || kinds::shows_descriptor(file) ||
+               locks_.contains(file.id()))
+        finding = unsupported("in-flight", "it is in flight in a socket's queue, and no process has it open");
+      else if (kind->diagnose != nullptr)
+        finding = kind->diagnose(file, index_.object(file.object_id()), policy_);
+      add("in flight", kinds::describe_name(file), file.kind(), std::move(finding));
+    }
   }
 
   // Each lock once: with the first descriptor of its description or, of a POSIX lock, of its table. Table 0:

@@ -10,11 +10,13 @@
 #include <utility>
 
 #include "kinds/names.h"
+#include "kinds/unix.h"
 #include "model/living_thread.h"
 
 namespace bpfckpt::dump {
 namespace {
 
+constexpr int kDeepestFlight = 8;
 constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
 
 // Without the privilege for AT_EMPTY_PATH (CAP_DAC_READ_SEARCH) the way is through /proc.
@@ -46,7 +48,7 @@ void Borrower::place(std::uint32_t file_id, Place place) {
 }
 
 Borrower::Borrower(const Model& model, image::ImageWriter& writer)
-    : writer_(writer), places_(static_cast<std::size_t>(model.files.files_size()) + 1) {
+    : model_(model), writer_(writer), places_(static_cast<std::size_t>(model.files.files_size()) + 1) {
   ModelIndex index(model);
   for (const pb::Process& process : model.tasks.processes()) {
     if (process.state() == pb::ZOMBIE) continue;
@@ -77,8 +79,7 @@ Result<int> Borrower::pidfd(std::uint32_t pid) {
 }
 
 Result<Fd> Borrower::borrow(const pb::File& file) {
-  if (file.id() >= places_.size() || places_[file.id()].pid == 0)
-    return fail(Error::bug(fmt::format("nobody has file {}", file.id())));
+  if (file.id() >= places_.size() || places_[file.id()].pid == 0) return borrow_in_flight(file);
   const Place& place = places_[file.id()];
   if (place.fd >= 0) {
     TRY_ASSIGN(int pidfd, this->pidfd(place.pid));
@@ -92,6 +93,25 @@ Result<Fd> Borrower::borrow(const pb::File& file) {
   Fd fd(::open(link.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail(Error::system(fmt::format("open {}", link)));
   return fd;
+}
+
+// Nobody has it open, but it is in the queue of a socket, which may be in flight itself.
+Result<Fd> Borrower::borrow_in_flight(const pb::File& file) {
+  if (in_flight_depth_ > kDeepestFlight)
+    return fail(Error::unsupported("sockets in flight in one another too deep"));
+  for (const pb::File& carrier : model_.files.files()) {
+    if (carrier.kind() != "unix" || &carrier == &file) continue;
+    kinds::Ties ties;
+    TRY(kinds::find(carrier.kind())->ties(carrier, ties));
+    if (std::ranges::find(ties.carried, file.id()) == ties.carried.end()) continue;
+    in_flight_depth_++;
+    auto socket = borrow(carrier);
+    in_flight_depth_--;
+    if (!socket) continue;
+    TRY_ASSIGN(Fd fd, kinds::fetch_in_flight(socket->get(), carrier, file.id()));
+    if (fd) return fd;
+  }
+  return fail(Error::unsupported("it is in flight, and nobody has it open: it cannot be reached"));
 }
 
 Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {

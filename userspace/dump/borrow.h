@@ -32,10 +32,13 @@ class Borrower : public kinds::EnrichContext {
     std::uint64_t start = 0, end = 0;  // a mapping of it; or, both 0: the executable
   };
   Result<int> pidfd(std::uint32_t pid);
+  Result<Fd> borrow_in_flight(const pb::File& file);
   // The first to say where a file is counts.
   void place(std::uint32_t file_id, Place place);
 
+  const Model& model_;
   image::ImageWriter& writer_;
+  int in_flight_depth_ = 0;
   std::vector<Place> places_;  // by file id; pid 0: not known
   std::unordered_map<std::uint32_t, Fd> pidfds_;
   image::RawImage contents_;

@@ -60,20 +60,4 @@ extern const Kind kPacket = {.name = "packet",
                              .plan = plan,
                              .diagnose = diagnose};
 
-extern const Kind kUnix = {.name = "unix",
-                           .kept = "nothing: a unix socket",
-                           .not_kept = "everything",
-                           .refused = kNotYet,
-                           .describe = describe,
-                           .plan = plan,
-                           .diagnose = diagnose};
-
-extern const Kind kNetlink = {.name = "netlink",
-                              .kept = "nothing: a netlink socket",
-                              .not_kept = "everything",
-                              .refused = kNotYet,
-                              .describe = describe,
-                              .plan = plan,
-                              .diagnose = diagnose};
-
 }  // namespace bpfckpt::kinds

@@ -3,8 +3,8 @@
 //
 // bpfckpt makes each file description once; every process that holds it pulls a duplicate with
 // pidfd_getfd(2), so that sharing by dup(2), fork(2) or SCM_RIGHTS is sharing again. bpfckpt's own table is
-// limited, so descriptions are made, pulled and closed in rounds; descriptions of one object are in one
-// round.
+// limited, so descriptions are made, pulled and closed in rounds; what hangs together (descriptions of one
+// object, sockets that are connected, what is in flight between them) is in one round.
 //
 // pidfd_getfd() takes the lowest free number. It is known here which number that is, since a table is filled
 // from empty: where it is the wanted one, nothing has to be moved.
@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "kinds/kind.h"
 #include "kinds/names.h"
@@ -84,27 +85,44 @@ class InstalledFiles final : public kinds::Installed {
   std::unordered_map<std::uint32_t, std::vector<Place>> places_;
 };
 
+// Who hangs together: each id leads, by others, to one that stands for all.
+class Clusters {
+ public:
+  std::uint32_t of(std::uint32_t id) {
+    for (auto it = up_.find(id); it != up_.end(); it = up_.find(id)) {
+      if (auto above = up_.find(it->second); above != up_.end()) it->second = above->second;
+      id = it->second;
+    }
+    return id;
+  }
+  void join(std::uint32_t a, std::uint32_t b) {
+    const std::uint32_t top_a = of(a), top_b = of(b);
+    if (top_a != top_b) up_[std::max(top_a, top_b)] = std::min(top_a, top_b);
+  }
+
+ private:
+  std::unordered_map<std::uint32_t, std::uint32_t> up_;
+};
+
 class FilesPlanner {
  public:
   explicit FilesPlanner(Planning& planning) : planning_(planning), plan_(planning.plan) {}
 
   Result<void> run() {
     find_holders();
-    std::vector<const pb::File*> files = in_rounds_order();
+    TRY_ASSIGN(std::vector<const pb::File*> files, in_rounds_order());
     TRY(make_inside(files));
     for (std::size_t i = 0; i < files.size();) {
       plan_.phase("files");
       int made = 0;
       std::size_t begin = i, end = i;
-      // A round ends between objects.
       const bool late = kinds::shows_descriptor(*files[i]);
       while (end < files.size() && kinds::shows_descriptor(*files[end]) == late &&
-             (made < kDescriptorsPerRound ||
-              (files[end]->object_id() != 0 && files[end]->object_id() == files[end - 1]->object_id()))) {
-        TRY(make(*files[end]), "file {} ({})", files[end]->id(), kinds::describe_name(*files[end]));
+             (made < kDescriptorsPerRound || cluster_of(*files[end]) == cluster_of(*files[end - 1]))) {
         end++;
         made++;
       }
+      TRY(make_all(std::span(files).subspan(begin, end - begin)));
       for (; i < end; i++) install(*files[i]);
       plan_.phase("files made");
       for (; begin < end; begin++) TRY(finish_object(*files[begin]));
@@ -152,24 +170,49 @@ class FilesPlanner {
     }
   }
 
-  // Files that somebody holds, those of one object together.
-  std::vector<const pb::File*> in_rounds_order() {
-    std::unordered_map<std::uint32_t, std::size_t> first_of_object;
-    std::vector<std::pair<std::size_t, const pb::File*>> keyed;
-    for (const pb::File& file : planning_.model().files.files()) {
-      if (!holders_.contains(file.id())) continue;
-      std::size_t key = keyed.size();
-      if (file.object_id() != 0) key = first_of_object.try_emplace(file.object_id(), key).first->second;
-      keyed.emplace_back(key, &file);
-    }
-    std::ranges::stable_sort(keyed, {}, &std::pair<std::size_t, const pb::File*>::first);
+  // Files that somebody holds or that are in flight in such a file, in clusters of what hangs together.
+  Result<std::vector<const pb::File*>> in_rounds_order() {
+    const auto& all = planning_.model().files.files();
     std::vector<const pb::File*> files;
+    std::unordered_set<std::uint32_t> wanted;
+    auto want = [&](std::uint32_t id) {
+      const pb::File* file = plan_.index().file(id);
+      if (file != nullptr && wanted.insert(id).second) files.push_back(file);
+    };
+    for (const pb::File& file : all)
+      if (holders_.contains(file.id())) want(file.id());
+    std::unordered_map<std::uint32_t, std::uint32_t> first_of_object;
+    for (std::size_t i = 0; i < files.size(); i++) {
+      const pb::File& file = *files[i];
+      if (file.object_id() != 0)
+        clusters_.join(file.id(), first_of_object.try_emplace(file.object_id(), file.id()).first->second);
+      const kinds::Kind* kind = kinds::find(file.kind());
+      if (kind == nullptr || kind->ties == nullptr) continue;
+      kinds::Ties ties;
+      TRY(kind->ties(file, ties), "file {}", file.id());
+      ties.with.insert(ties.with.end(), ties.carried.begin(), ties.carried.end());
+      for (const std::uint32_t id : ties.with) {
+        if (plan_.index().file(id) == nullptr)
+          return fail(Error::bad_image(
+              fmt::format("file {}: it is tied to a file {} that is not there", file.id(), id)));
+        clusters_.join(file.id(), id);
+        want(id);
+      }
+    }
+    std::unordered_map<std::uint32_t, std::size_t> first_of_cluster;
+    std::vector<std::pair<std::size_t, const pb::File*>> keyed;
+    for (const pb::File* file : files)
+      keyed.emplace_back(first_of_cluster.try_emplace(cluster_of(*file), keyed.size()).first->second, file);
+    std::ranges::stable_sort(keyed, {}, &std::pair<std::size_t, const pb::File*>::first);
+    files.clear();
     for (auto& [key, file] : keyed) files.push_back(file);
     // What shows a descriptor is there when that is.
     std::ranges::stable_partition(files,
                                   [](const pb::File* file) { return !kinds::shows_descriptor(*file); });
     return files;
   }
+
+  std::uint32_t cluster_of(const pb::File& file) { return clusters_.of(file.id()); }
 
   // All of them, before the tables are filled: the numbers that they have meanwhile are free again.
   Result<void> make_inside(const std::vector<const pb::File*>& files) {
@@ -194,17 +237,49 @@ class FilesPlanner {
     return {};
   }
 
-  Result<void> make(const pb::File& file) {
+  // Those that are made together come last: what is in flight between them is there.
+  Result<void> make_all(std::span<const pb::File* const> files) {
+    std::map<const kinds::Kind*, std::vector<const pb::File*>> groups;
+    for (const pb::File* file : files) {
+      const kinds::Kind* kind = kinds::find(file->kind());
+      const bool given = take_given(*file);
+      if (kind != nullptr && kind->make_group != nullptr && !is_left_outside(*file))
+        groups[kind].push_back(file);
+      else if (!given)
+        TRY(make(*file), "file {} ({})", file->id(), kinds::describe_name(*file));
+      if (!given) finish_description(*file);
+    }
+    for (auto& [kind, group] : groups) {
+      TRY(kind->make_group(plan_, group), "{}", kind->name);
+      for (const pb::File* file : group) {
+        if (plan_.file(file->id()) == nullptr) return fail(Error::bug("the kind made no descriptor"));
+        if (!given_.contains(file->id())) finish_description(*file);
+      }
+    }
+    return {};
+  }
+
+  bool is_left_outside(const pb::File& file) const {
+    return !given_.contains(file.id()) && kinds::is_external(file, planning_.policy.external);
+  }
+
+  // Does the caller give it (--inherit-fd)?
+  bool take_given(const pb::File& file) {
     plan_.about(file.id());
-    const std::vector<std::string>& externals = planning_.policy.external;
-    for (const std::string& name : kinds::external_names(file, externals)) {
+    for (const std::string& name : kinds::external_names(file, planning_.policy.external)) {
       auto it = planning_.policy.inherited.find(name);
       if (it == planning_.policy.inherited.end()) continue;
       OpId op = plan_.call(kSelf, SYS_fcntl, {it->second, F_DUPFD_CLOEXEC, 0}, "inherited for file");
       given_.insert(file.id());
       plan_.set_file(file.id(), Operand::result(op));
-      return {};
+      return true;
     }
+    return false;
+  }
+
+  Result<void> make(const pb::File& file) {
+    plan_.about(file.id());
+    const std::vector<std::string>& externals = planning_.policy.external;
     const kinds::Kind* kind = kinds::find(file.kind());
     auto plan = kind == nullptr ? nullptr : kind->plan;
     if (kinds::is_external_device(file, externals))
@@ -215,13 +290,19 @@ class FilesPlanner {
     if (plan == nullptr)
       return fail(Error::unsupported(fmt::format("kind {} cannot be restored", file.kind())));
     TRY(plan(plan_, file, plan_.index().object(file.object_id())));
+    if (plan_.file(file.id()) == nullptr) return fail(Error::bug("the kind made no descriptor"));
+    return {};
+  }
+
+  // What is the same for all kinds.
+  void finish_description(const pb::File& file) {
     const Operand* fd = plan_.file(file.id());
-    if (fd == nullptr) return fail(Error::bug("the kind made no descriptor"));
+    if (fd == nullptr) return;  // of a group
+    plan_.about(file.id());
     if (file.has_owner()) plan_owner(plan_, file.owner(), *fd);
     // Not yet, where the kind switched it on: fcntl(2) looks at what changes only.
     if (file.flags() & O_ASYNC)
       plan_.call(kSelf, SYS_fcntl, {*fd, F_SETFL, file.flags() & ~std::uint32_t{O_ASYNC}});
-    return {};
   }
 
   void install(const pb::File& file) {
@@ -264,6 +345,7 @@ class FilesPlanner {
   PlanBuilder& plan_;
   std::set<std::uint32_t> finished_;
   std::set<std::uint32_t> given_;  // files that the caller gives
+  Clusters clusters_;
   std::unordered_map<std::uint32_t, TableModel> tables_;
   std::unordered_map<std::uint32_t, std::vector<Holder>> holders_;  // by file id
 };

@@ -15,6 +15,7 @@
 #include "restore/checks.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
+#include "restore/socket_checks.h"
 #include "restore/terminal.h"
 #include "target/resume.h"
 
@@ -135,6 +136,7 @@ Result<Outcome> restore(const Options& options) {
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
   TRY(check_locks(model, inherited));
+  TRY(check_socket_names(model, inherited));
   HostEnvironment environment(options.special_mappings);
   TRY_ASSIGN(Plan plan, make_plan(model, policy, environment), "plan");
   warn_of_outside(model, reader.index(), inherited);

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/peers.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "bpf/kinds/socket.h"
+#include "bpf/kinds/unix_queue.h"
+#include "collect/reader.h"
+#include "kinds/socket.h"
+
+namespace bpfckpt::collect {
+namespace {
+
+const socket_record* unix_socket_of(const record_head& head) {
+  auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
+  return file != nullptr && file->kind == FILE_KIND_UNIX ? kinds::socket_record_of(*file) : nullptr;
+}
+
+Result<void> append(Records& records, const unix_holder_record& record) {
+  TRY_ASSIGN(std::span<std::byte> room, records.room());
+  std::memcpy(room.data(), &record, sizeof record);
+  records.commit(sizeof record);
+  return {};
+}
+
+}  // namespace
+
+Result<void> find_peers(const Programs& programs, Records& records) {
+  std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    const socket_record* socket = unix_socket_of(head);
+    if (socket == nullptr || (socket->detail.un.flags & (UNIX_PEER_DEAD | UNIX_PEER_PENDING)) != 0) return {};
+    if (socket->detail.un.peer != 0) wanted.emplace(socket->detail.un.peer, socket->sock);
+    return {};
+  }));
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    if (const socket_record* socket = unix_socket_of(head)) wanted.erase(socket->sock);
+    return {};
+  }));
+  if (wanted.empty()) return {};
+
+  Records all;
+  TRY_ASSIGN(const Fd link, make_link(programs.fd(Program::DumpFiles), Scope::everything()));
+  TRY(read_all(link.get(), all));
+  std::vector<unix_holder_record> found;
+  auto add = [&](std::uint64_t sock, std::uint32_t pid) {
+    unix_holder_record record{};
+    record.head.record = {RECORD_UNIX_ITEM, sizeof record};
+    record.head.list = sock;
+    record.what = UNIX_ITEM_HOLDER;
+    record.pid = pid;
+    found.push_back(record);
+  };
+  TRY(all.for_each([&](const record_head& head) -> Result<void> {
+    const socket_record* socket = unix_socket_of(head);
+    if (socket == nullptr) return {};
+    const auto [begin, end] = wanted.equal_range(socket->sock);
+    for (auto it = begin; it != end; ++it) add(it->second, as<file_record>(head)->tgid);
+    wanted.erase(begin, end);
+    return {};
+  }));
+  for (const auto& [peer, sock] : wanted) add(sock, 0);
+  Records tasks;
+  TRY_ASSIGN(const Fd list, make_link(programs.fd(Program::ListTasks), Scope::everything()));
+  TRY(read_all(list.get(), tasks));
+  TRY(tasks.for_each([&](const record_head& head) -> Result<void> {
+    auto task = head.type == RECORD_SUMMARY ? as<summary_record>(head) : nullptr;
+    for (unix_holder_record& record : found)
+      if (task != nullptr && task->tid == record.pid)
+        std::memcpy(record.comm, task->comm, sizeof record.comm);
+    return {};
+  }));
+  for (const unix_holder_record& record : found) TRY(append(records, record));
+  return {};
+}
+
+}  // namespace bpfckpt::collect
