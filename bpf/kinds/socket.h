@@ -209,7 +209,7 @@ static __always_inline __u32 common_socket_flags(const struct sock *sk)
 		flags |= SOCKET_TXTIME_DEADLINE;
 	if (BPF_CORE_READ_BITFIELD(sk, sk_txtime_report_errors))
 		flags |= SOCKET_TXTIME_REPORT;
-	if (sk->sk_prefer_busy_poll)
+	if (bpf_core_field_exists(sk->sk_prefer_busy_poll) && sk->sk_prefer_busy_poll)
 		flags |= SOCKET_PREFER_BUSY_POLL;
 	if (sk->sk_filter)
 		flags |= SOCKET_HAS_FILTER;
@@ -262,6 +262,8 @@ static __always_inline void fill_peer_credentials(const struct sock *sk, __u32 l
 	record->peer_groups_count = count;
 	if (count > SOCKET_PEER_GROUPS)
 		count = SOCKET_PEER_GROUPS;
+	if (!count)
+		return;
 	bpf_probe_read_kernel(record->peer_groups, count * sizeof(__u32),
 			      member_address(groups, struct group_info, gid));
 }

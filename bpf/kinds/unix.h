@@ -14,9 +14,7 @@ enum unix_flags {
 	UNIX_HAS_NODE = 2,	/* `node` is where the name was made; its path trails */
 	UNIX_PEER_DEAD = 4,	/* it was closed */
 	UNIX_PEER_PENDING = 8,	/* nobody has accepted it yet */
-	UNIX_PEER_BOUND = 16,
-	UNIX_OOB = 32,		/* an urgent byte (MSG_OOB) is in the queue */
-	UNIX_INQ = 64,		/* SO_INQ */
+	UNIX_INQ = 16,		/* SO_INQ */
 };
 
 /* The name: sun_path, `name_bytes` long; of a path without its NUL, abstract from the zero byte on; 0: none. */
@@ -24,18 +22,17 @@ struct unix_record {
 	__u64 peer;		/* struct sock; 0: none */
 	__u64 address;		/* struct unix_address, which a listener shares with what is accepted from it */
 	__u64 peer_inode;	/* number; 0: it has no file */
-	__u64 peer_address;
 	__u32 flags;		/* enum unix_flags */
 	__u32 name_bytes;
 	__u32 peer_name_bytes;
-	__u32 peer_type;
 	__u32 node_uid;
 	__u32 node_gid;
+	__u32 pad;
 	struct path_part node;	/* its string of node.length bytes trails the socket_record */
 	char name[UNIX_NAME_MAX];
 	char peer_name[UNIX_NAME_MAX];
 };
-BPFCKPT_SIZE(struct unix_record, 320);
+BPFCKPT_SIZE(struct unix_record, 312);
 
 #ifdef __bpf__
 #include "bpf/kernel_sock.h"
@@ -99,25 +96,23 @@ static __always_inline __u32 read_unix_name(const struct unix_address *address, 
 /* Was it bound itself? An accepted socket has the listener's name and place, but is in no table of names. */
 static __always_inline bool unix_is_bound(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_hash) > UNIX_HASH_MOD ||
-	       BPF_CORE_READ(sk, __sk_common.skc_bind_node.pprev) != NULL;
+	return sk->__sk_common.skc_hash > UNIX_HASH_MOD || sk->__sk_common.skc_bind_node.pprev;
 }
 
+/* What is needed of one that is not in the tree: others have records of their own. */
 static __always_inline void fill_unix_peer(const struct sock *peer, struct unix_record *out)
 {
 	const struct unix_sock *socket = (const void *)peer;
-	const struct unix_address *address = BPF_CORE_READ(socket, addr);
+	const struct socket *open = BPF_CORE_READ(peer, sk_socket);
 
-	out->peer_inode = socket_inode_number(BPF_CORE_READ(peer, sk_socket));
-	out->peer_address = (__u64)address;
-	out->peer_type = BPF_CORE_READ(peer, sk_type);
-	out->peer_name_bytes = read_unix_name(address, out->peer_name);
+	out->peer_inode = socket_inode_number(open);
+	out->peer_name_bytes = read_unix_name(BPF_CORE_READ(socket, addr), out->peer_name);
+	if (open)
+		return;
 	if (sock_flag_is_set(BPF_CORE_READ(peer, __sk_common.skc_flags), SOCK_DEAD))
 		out->flags |= UNIX_PEER_DEAD;
-	else if (!BPF_CORE_READ(peer, sk_socket))
+	else
 		out->flags |= UNIX_PEER_PENDING;
-	if (unix_is_bound(peer))
-		out->flags |= UNIX_PEER_BOUND;
 }
 
 static __always_inline void fill_unix(struct unix_sock *socket, struct unix_record *out)
@@ -130,9 +125,6 @@ static __always_inline void fill_unix(struct unix_sock *socket, struct unix_reco
 	out->name_bytes = read_unix_name(socket->addr, out->name);
 	if (unix_is_bound(&socket->sk))
 		out->flags |= UNIX_BOUND;
-	/* not there without CONFIG_AF_UNIX_OOB */
-	if (bpf_core_field_exists(socket->oob_skb) && socket->oob_skb)
-		out->flags |= UNIX_OOB;
 	if (bpf_core_field_exists(inq->recvmsg_inq) && inq->recvmsg_inq)
 		out->flags |= UNIX_INQ;
 	if (peer)

@@ -179,6 +179,7 @@ static __always_inline __u32 write_unix_message(struct walk *walk)
 			record.flags |= UNIX_MESSAGE_SENDER_DEAD;
 		record.sender_name_bytes = read_unix_name(BPF_CORE_READ(sender_socket, addr), record.sender_name);
 	}
+	/* not there without CONFIG_AF_UNIX_OOB */
 	if (bpf_core_field_exists(receiver->oob_skb) && BPF_CORE_READ(receiver, oob_skb) == buffer)
 		record.flags |= UNIX_MESSAGE_OOB;
 	if (files) {

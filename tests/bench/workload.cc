@@ -7,12 +7,14 @@
 //   vmas N          N mappings that the kernel cannot merge, every second one with a page in it
 //   files N         N regular files open, each its own, in the current directory
 //   pipes N         N descriptors: N/2 pipes, each with a few bytes in it
+//   unix N          N descriptors: N/2 pairs of unix sockets, each with data in both directions
 //   mixed N         N descriptors of several kinds: files, deleted files, directories, memfds, pipes
 //   memory N        N MiB of random bytes
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -99,6 +101,15 @@ void pipes(int count) {
   }
 }
 
+void unix_sockets(int count) {
+  raise_descriptor_limit();
+  for (int i = 0; i < count / 2; ++i) {
+    int ends[2];
+    check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0, "socketpair");
+    for (int end : ends) check(::write(end, "data", 4) == 4, "write");
+  }
+}
+
 // Six descriptors at a time.
 void mixed(int count) {
   raise_descriptor_limit();
@@ -148,6 +159,8 @@ int main(int argc, char** argv) {
     files(count);
   } else if (kind == "pipes") {
     pipes(count);
+  } else if (kind == "unix") {
+    unix_sockets(count);
   } else if (kind == "mixed") {
     mixed(count);
   } else if (kind == "memory") {

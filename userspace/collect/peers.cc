@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "bpf/kinds/socket.h"
 #include "bpf/kinds/unix_queue.h"
@@ -15,6 +16,27 @@ namespace {
 const socket_record* unix_socket_of(const record_head& head) {
   auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
   return file != nullptr && file->kind == FILE_KIND_UNIX ? kinds::socket_record_of(*file) : nullptr;
+}
+
+// A process of the tree may have made a socket and connected it while we looked: the listener shows it, its
+// own descriptors did not yet. That is no client outside of the tree; it counts as one that is gone again.
+Result<void> forget_new_clients(Records& records) {
+  std::unordered_set<std::uint64_t> sockets;
+  std::unordered_set<std::uint32_t> processes;
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    const socket_record* socket = unix_socket_of(head);
+    if (socket == nullptr) return {};
+    sockets.insert(socket->sock);
+    processes.insert(as<file_record>(head)->tgid);
+    return {};
+  }));
+  return records.for_each([&](const record_head& head) -> Result<void> {
+    auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
+    if (pending == nullptr || pending->what != UNIX_ITEM_PENDING) return {};
+    if (!sockets.contains(pending->client) && processes.contains(pending->pid))
+      const_cast<unix_pending_record*>(pending)->client_dead = 1;
+    return {};
+  });
 }
 
 Result<void> append(Records& records, const unix_holder_record& record) {
@@ -38,6 +60,7 @@ Result<void> find_peers(const Programs& programs, Records& records) {
     if (const socket_record* socket = unix_socket_of(head)) wanted.erase(socket->sock);
     return {};
   }));
+  TRY(forget_new_clients(records));
   if (wanted.empty()) return {};
 
   Records all;

@@ -179,9 +179,10 @@ void settle_one(const Known& known, std::unordered_set<std::uint32_t> const& pid
   const bool live = socket.peer() != 0 && !socket.peer_gone();
   if (live) socket.set_peer_file_id(look_up(known.sockets, socket.peer()));
   socket.set_peer_pending(live && known.pending.contains(socket.peer()));
-  // Of a tree that runs, an end that nobody has open is in flight, where it is not looked for.
-  const bool outside =
-      live && socket.peer_file_id() == 0 && !socket.peer_pending() && !socket.outside().nobody();
+  // Of a tree that runs: an end that nobody has open is in flight, where it is not looked for; one that a
+  // process of the tree has was made while we looked.
+  const bool missed = socket.outside().nobody() || pids.contains(socket.outside().pid());
+  const bool outside = live && socket.peer_file_id() == 0 && !socket.peer_pending() && !missed;
   // Who connected is a hint where nobody has looked who has it.
   if (outside && socket.outside().pid() == 0 && !pids.contains(socket.common().peer().pid()))
     socket.mutable_outside()->set_pid(socket.common().peer().pid());
@@ -330,6 +331,7 @@ Finding judge_pending(const pb::UnixPending& pending) {
 // A datagram socket without a name can be sent to by who is its other end only.
 bool has_stray_sender(const pb::UnixSocket& socket) {
   if (socket.common().type() != SOCK_DGRAM || socket.bound()) return false;
+  if (socket.peer_file_id() == 0 && !socket.peer_gone()) return false;  // of a tree that runs: made meanwhile
   return std::ranges::any_of(socket.messages(), [&](const pb::UnixMessage& message) {
     return message.sender_file_id() != 0 ? message.sender_file_id() != socket.peer_file_id()
                                          : !socket.peer_gone();

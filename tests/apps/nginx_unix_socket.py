@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""nginx and its workers over a unix socket: a keep-alive client, and a download that is half-way, byte-exact."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import ckpt
+
+CONFIGURATION = """
+daemon off;
+worker_processes 2;
+user root;
+pid {d}/nginx.pid;
+error_log {d}/error.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  client_body_temp_path {d}/t1; proxy_temp_path {d}/t2; fastcgi_temp_path {d}/t3;
+  uwsgi_temp_path {d}/t4; scgi_temp_path {d}/t5;
+  keepalive_timeout 600s; keepalive_requests 100000; send_timeout 600s;
+  sendfile {sendfile};
+  server {{ listen unix:{d}/nginx.sock; root {d}/www; }}
+}}
+"""
+
+PROGRAM = r"""
+import hashlib, os, socket, subprocess, sys, time
+directory, server_path = sys.argv[1:]
+server = subprocess.Popen([server_path, '-p', directory, '-c', directory + '/nginx.conf', '-e', directory + '/error.log'])
+
+class Client:
+    def __init__(self):
+        while True:
+            try:
+                self.socket = socket.socket(socket.AF_UNIX)
+                self.socket.connect(directory + '/nginx.sock')
+                break
+            except OSError:
+                time.sleep(0.02)
+        self.file = self.socket.makefile('rb')
+    def ask(self, name):
+        self.socket.sendall(b'GET /%s HTTP/1.1\r\nHost: x\r\n\r\n' % name.encode())
+    def begin(self):
+        assert self.file.readline().startswith(b'HTTP/1.1 200'), self
+        length = None
+        while (line := self.file.readline()) != b'\r\n':
+            if line.lower().startswith(b'content-length:'): length = int(line.split(b':')[1])
+        return length
+
+data = open(directory + '/www/large', 'rb').read()
+kept, download = Client(), Client()
+download.ask('large')
+length = download.begin()
+assert length == len(data)
+digest, at = hashlib.sha256(), 0
+for step in range(3):
+    for _ in range(50):
+        kept.ask('small')
+        assert kept.file.read(kept.begin()) == b'a small file\n'
+    kept.ask('small')   # the answer is read afterwards
+    part = download.file.read(length // 4)
+    digest.update(part); at += len(part)
+    print('READY', step, flush=True)
+    while not os.path.exists(directory + '/go_on.%d' % step): time.sleep(0.01)
+    assert kept.file.read(kept.begin()) == b'a small file\n'
+    late = Client()
+    late.ask('small')
+    assert late.file.read(late.begin()) == b'a small file\n'
+    late.socket.close()
+digest.update(download.file.read(length - at))
+assert digest.digest() == hashlib.sha256(data).digest()
+server.terminate()
+assert server.wait() == 0
+print('VERIFIED', flush=True)
+"""
+
+nginx = ckpt.need("nginx")
+os.makedirs(ckpt.DIRECTORY + "/www")
+with open(ckpt.DIRECTORY + "/www/large", "wb") as file:
+    file.write(os.urandom(32 << 20))
+with open(ckpt.DIRECTORY + "/www/small", "w") as file:
+    file.write("a small file\n")
+with open(ckpt.DIRECTORY + "/nginx.conf", "w") as file:
+    file.write(CONFIGURATION.format(d=ckpt.DIRECTORY, sendfile="on"))
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY, nginx])
+for step in range(3):
+    app.wait_text(f"READY {step}\n")
+    if step < 2:
+        app.cycle()
+    open(os.path.join(ckpt.DIRECTORY, f"go_on.{step}"), "w").close()
+if "VERIFIED" not in app.finish():
+    ckpt.fail(app.text())
