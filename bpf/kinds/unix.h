@@ -15,6 +15,7 @@ enum unix_flags {
 	UNIX_PEER_DEAD = 4,	/* it was closed */
 	UNIX_PEER_PENDING = 8,	/* nobody has accepted it yet */
 	UNIX_INQ = 16,		/* SO_INQ */
+	UNIX_UNSURE = 32,	/* set by the collector: taken of a tree that runs, whose other sockets come and go */
 };
 
 /* The name: sun_path, `name_bytes` long; of a path without its NUL, abstract from the zero byte on; 0: none. */

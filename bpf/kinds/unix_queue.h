@@ -71,7 +71,7 @@ BPFCKPT_SIZE(struct unix_pending_record, 320);
 struct unix_holder_record {
 	struct item_head head;
 	__u32 what;
-	__u32 pid;		/* 0: nobody has it open */
+	__u32 pid;
 	char comm[16];
 };
 BPFCKPT_SIZE(struct unix_holder_record, 40);

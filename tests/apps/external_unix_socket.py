@@ -74,6 +74,7 @@ if not ckpt.NO_CHECKPOINT:
         app.dump()
         # The other end went with the tree: a new pair takes its place.
         ours, theirs = socket.socketpair()
+        number = os.fstat(theirs.fileno()).st_ino
         os.set_inheritable(theirs.fileno(), True)
         status, text = ckpt.run(
             [ckpt.BPFCKPT, "restore", "-d", "-D", app.images(), "--ext-unix-sk", "--inherit-fd",
@@ -90,9 +91,8 @@ if not ckpt.NO_CHECKPOINT:
             for fd in os.listdir(f"/proc/{app.pid}/fd")
             if os.readlink(f"/proc/{app.pid}/fd/{fd}").startswith("socket:")
         ]
-        # By the number of each end from now on.
-        own = os.fstat(ours.fileno()).st_ino
-        keep = next(f"socket:[{n}]" for n in numbers if int(n) != own and abs(int(n) - own) == 1)
+        # By the number of each from now on.
+        keep = f"socket:[{number}]"
         app.dump_args = ["--external", keep] + [a for n in numbers if f"socket:[{n}]" != keep for a in ("--external", f"unix[{n}]")]
 else:
     sys.exit(0)

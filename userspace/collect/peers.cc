@@ -50,16 +50,18 @@ Result<void> append(Records& records, const unix_holder_record& record) {
 
 Result<void> find_peers(const Programs& programs, Records& records) {
   std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
+  std::unordered_set<std::uint64_t> known, files;
   TRY(records.for_each([&](const record_head& head) -> Result<void> {
     const socket_record* socket = unix_socket_of(head);
-    if (socket == nullptr || (socket->detail.un.flags & (UNIX_PEER_DEAD | UNIX_PEER_PENDING)) != 0) return {};
-    if (socket->detail.un.peer != 0) wanted.emplace(socket->detail.un.peer, socket->sock);
+    // A file that was closed, and another made in its place, is one file for the model: the first.
+    if (socket == nullptr || !files.insert(as<file_record>(head)->file).second) return {};
+    const_cast<socket_record*>(socket)->detail.un.flags |= UNIX_UNSURE;
+    known.insert(socket->sock);
+    if (socket->detail.un.peer != 0 && (socket->detail.un.flags & UNIX_PEER_DEAD) == 0)
+      wanted.emplace(socket->detail.un.peer, socket->sock);
     return {};
   }));
-  TRY(records.for_each([&](const record_head& head) -> Result<void> {
-    if (const socket_record* socket = unix_socket_of(head)) wanted.erase(socket->sock);
-    return {};
-  }));
+  for (const std::uint64_t sock : known) wanted.erase(sock);
   TRY(forget_new_clients(records));
   if (wanted.empty()) return {};
 
@@ -83,7 +85,6 @@ Result<void> find_peers(const Programs& programs, Records& records) {
     wanted.erase(begin, end);
     return {};
   }));
-  for (const auto& [peer, sock] : wanted) add(sock, 0);
   Records tasks;
   TRY_ASSIGN(const Fd list, make_link(programs.fd(Program::ListTasks), Scope::everything()));
   TRY(read_all(list.get(), tasks));

@@ -8,7 +8,7 @@
 namespace bpfckpt::collect {
 
 // Appends, for each unix socket in `records` whose other end none of them has, which process has that
-// (struct unix_holder_record; pid 0: none has it open). It looks at every descriptor of the machine, so it is
+// (struct unix_holder_record). It looks at every descriptor of the machine, so it is
 // for when nobody waits; and does nothing where all ends are known.
 Result<void> find_peers(const Programs& programs, Records& records);
 

@@ -70,6 +70,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
     socket.set_peer_pending((un.flags & UNIX_PEER_PENDING) != 0);
     socket.set_peer_name(name_of(un.peer_name, un.peer_name_bytes));
     socket.mutable_outside()->set_inode(un.peer_inode);
+    socket.mutable_outside()->set_nobody((un.flags & UNIX_UNSURE) != 0);
   }
   socket.set_sock(part->sock);
   socket.set_peer(un.peer);
@@ -129,7 +130,7 @@ Result<void> add_items(std::span<const record_head* const> items, const FileIds&
     if (item.what == UNIX_ITEM_HOLDER && head->length >= sizeof(unix_holder_record)) {
       const auto& record = *reinterpret_cast<const unix_holder_record*>(head);
       socket.mutable_outside()->set_pid(record.pid);
-      socket.mutable_outside()->set_nobody(record.pid == 0);
+      socket.mutable_outside()->clear_nobody();
       socket.mutable_outside()->set_comm(
           printable({record.comm, ::strnlen(record.comm, sizeof record.comm)}));
     } else if (item.what == UNIX_ITEM_PENDING && head->length >= sizeof(unix_pending_record)) {
@@ -179,8 +180,8 @@ void settle_one(const Known& known, std::unordered_set<std::uint32_t> const& pid
   const bool live = socket.peer() != 0 && !socket.peer_gone();
   if (live) socket.set_peer_file_id(look_up(known.sockets, socket.peer()));
   socket.set_peer_pending(live && known.pending.contains(socket.peer()));
-  // Of a tree that runs: an end that nobody has open is in flight, where it is not looked for; one that a
-  // process of the tree has was made while we looked.
+  // Of a tree that runs only what somebody outside was seen to have is outside: others are in flight, where
+  // it is not looked for, or were made, accepted or closed while we looked.
   const bool missed = socket.outside().nobody() || pids.contains(socket.outside().pid());
   const bool outside = live && socket.peer_file_id() == 0 && !socket.peer_pending() && !missed;
   // Who connected is a hint where nobody has looked who has it.
