@@ -53,7 +53,7 @@ struct sock {
 	unsigned int sk_ll_usec;
 	unsigned short sk_busy_poll_budget;
 	unsigned char sk_prefer_busy_poll;
-	unsigned char sk_userlocks;
+	unsigned char sk_userlocks;	/* four bits up to 6.8 */
 	int sk_rcvbuf;
 	void *sk_filter;
 	long sk_rcvtimeo;

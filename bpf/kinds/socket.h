@@ -287,7 +287,7 @@ static __always_inline void fill_common_socket(const struct socket *socket, stru
 	record->flags = common_socket_flags(sk) | pass_flags(socket, sk);
 	record->receive_buffer = sk->sk_rcvbuf;
 	record->send_buffer = sk->sk_sndbuf;
-	record->buffer_locks = sk->sk_userlocks;
+	record->buffer_locks = BPF_CORE_READ_BITFIELD(sk, sk_userlocks);
 	record->receive_low = sk->sk_rcvlowat;
 	record->priority = sk->sk_priority;
 	record->mark = sk->sk_mark;
