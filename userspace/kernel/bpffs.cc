@@ -11,6 +11,8 @@
 #include <memory>
 #include <utility>
 
+#include "kernel/network_lock.h"
+
 namespace bpfckpt::kernel {
 namespace {
 
@@ -82,6 +84,7 @@ Result<int> empty_directory(int directory, int depth) {
 Result<int> remove_directory(const char* mount, const char* path) {
   if (!is_bpffs(mount) || ::access(path, F_OK) != 0) return 0;
   TRY_ASSIGN(const Fd directory, open_private_directory(path));
+  end_kept_locks(path);
   TRY_ASSIGN(const int removed, empty_directory(directory.get(), 1), "{}", path);
   if (::rmdir(path) != 0) return fail(Error::system(path));
   return removed;

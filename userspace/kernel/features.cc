@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "base/fd.h"
+#include "kernel/network_lock.h"
 
 namespace bpfckpt::kernel {
 namespace {
@@ -173,6 +174,14 @@ Presence probe_pagemap_scan() {
   return ::ioctl(fd.get(), _IOWR('f', 16, PmScanArg), &scan) >= 0 ? yes() : no_errno();
 }
 
+Presence probe_netfilter_links() {
+  return has_netfilter_links() ? yes() : no("needs Linux 6.4 with netfilter");
+}
+
+Presence probe_tcx_links() {
+  return has_tcx_links() ? yes() : no("needs Linux 6.6");
+}
+
 constexpr Feature kFeatures[] = {
     {"capabilities", "reading and stopping any process, choosing pids", "dump and restore", "",
      probe_capabilities},
@@ -195,6 +204,11 @@ constexpr Feature kFeatures[] = {
      probe_set_mm_map},
     {"executable-memfd", "starting the stub that a restored tree is forked from", "restore", "",
      probe_executable_memfd},
+    {"netfilter-links", "dropping the packets of connections that nobody has", "nothing",
+     "tcx links, or clsact classifiers, on every interface", probe_netfilter_links},
+    {"tcx-links", "the same where netfilter takes no BPF program",
+     "an unfinished network lock holds for up to a minute when bpfckpt is killed",
+     "clsact classifiers on every interface", probe_tcx_links},
 };
 
 }  // namespace

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network lock against what a connection shows of it, by every method that this kernel has, in a network
+// namespace of its own.
+#include "kernel/network_lock.h"
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <functional>
+
+#include "harness/skip.h"
+
+using namespace bpfckpt;
+using kernel::LockMethod;
+using kernel::NetworkLock;
+
+namespace {
+
+// What a child process found wrong; empty: nothing.
+void in_own_network(const std::function<void()>& body) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ifreq lo{};
+    std::strcpy(lo.ifr_name, "lo");
+    Fd any(::unshare(CLONE_NEWNET) == 0 ? ::socket(AF_INET, SOCK_DGRAM, 0) : -1);
+    lo.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (!any || ::ioctl(any.get(), SIOCSIFFLAGS, &lo) != 0) ::_exit(3);
+    body();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+
+// Ends the child where doctest's own checks would be lost.
+void must(bool condition, int line) {
+  if (condition) return;
+  std::fprintf(stderr, "%s:%d: failed\n", __FILE__, line);
+  ::_exit(1);
+}
+#define MUST(condition) must((condition), __LINE__)
+
+struct Pair {
+  Fd client, server;
+  lock_connection of_client{}, of_server{};
+};
+
+void put_address(int fd, bool peer, std::uint8_t (&address)[16], std::uint16_t& port) {
+  sockaddr_storage any{};
+  socklen_t len = sizeof any;
+  MUST((peer ? ::getpeername(fd, reinterpret_cast<sockaddr*>(&any), &len)
+             : ::getsockname(fd, reinterpret_cast<sockaddr*>(&any), &len)) == 0);
+  if (any.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(any);
+    std::memcpy(address, &v6.sin6_addr, 16);
+    port = v6.sin6_port;
+    return;
+  }
+  const auto& v4 = reinterpret_cast<const sockaddr_in&>(any);
+  address[10] = address[11] = 0xff;
+  std::memcpy(address + 12, &v4.sin_addr, 4);
+  port = v4.sin_port;
+}
+
+lock_connection tuple(int fd) {
+  lock_connection connection{};
+  put_address(fd, false, connection.local, connection.local_port);
+  put_address(fd, true, connection.remote, connection.remote_port);
+  return connection;
+}
+
+Pair connect_pair(int family) {
+  Fd listener(::socket(family, SOCK_STREAM, 0));
+  sockaddr_storage any{};
+  socklen_t len = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  any.ss_family = static_cast<sa_family_t>(family);
+  if (family == AF_INET)
+    reinterpret_cast<sockaddr_in&>(any).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    reinterpret_cast<sockaddr_in6&>(any).sin6_addr = in6addr_loopback;
+  MUST(::bind(listener.get(), reinterpret_cast<sockaddr*>(&any), len) == 0);
+  MUST(::listen(listener.get(), 1) == 0);
+  MUST(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&any), &len) == 0);
+  Pair pair;
+  pair.client = Fd(::socket(family, SOCK_STREAM, 0));
+  MUST(::connect(pair.client.get(), reinterpret_cast<sockaddr*>(&any), len) == 0);
+  pair.server = Fd(::accept(listener.get(), nullptr, nullptr));
+  MUST(static_cast<bool>(pair.server));
+  pair.of_client = tuple(pair.client.get());
+  pair.of_server = tuple(pair.server.get());
+  return pair;
+}
+
+// Packets on lo are received before the call that sends them returns.
+int readable(int fd) {
+  int there = -1;
+  MUST(::ioctl(fd, FIONREAD, &there) == 0);
+  return there;
+}
+
+void drops_and_lets_go(LockMethod method, int family) {
+  Pair locked = connect_pair(family), free = connect_pair(family);
+  auto lock = NetworkLock::attach(method);
+  if (!lock) std::fprintf(stderr, "%s\n", lock.error().message().c_str());
+  MUST(lock.has_value());
+  MUST(::send(locked.client.get(), "a", 1, 0) == 1);
+  MUST(readable(locked.server.get()) == 1);  // attached, and nothing is locked
+  // One end's connection, as when the other end is outside of the tree.
+  MUST(lock->add(std::span(&locked.of_server, 1)).has_value());
+  MUST(::send(locked.client.get(), "b", 1, 0) == 1);
+  MUST(::send(locked.server.get(), "c", 1, 0) == 1);
+  MUST(::send(free.client.get(), "d", 1, 0) == 1);
+  MUST(readable(locked.server.get()) == 1);
+  MUST(readable(locked.client.get()) == 0);
+  MUST(readable(free.server.get()) == 1);
+  MUST(lock->remove().has_value());
+  // The kernel sends again what it takes for lost.
+  char bytes[2];
+  MUST(::recv(locked.server.get(), bytes, 2, MSG_WAITALL) == 2 && bytes[0] == 'a' && bytes[1] == 'b');
+  MUST(::recv(locked.client.get(), bytes, 1, 0) == 1 && bytes[0] == 'c');
+}
+
+// The end that is gone answers nothing, as long as the lock is kept.
+void outlives_its_process(LockMethod method, int family) {
+  constexpr std::uint64_t kId = 0x7e57;
+  Pair pair = connect_pair(family);
+  const lock_connection connection = pair.of_server;
+  const pid_t keeper = ::fork();
+  if (keeper == 0) {
+    auto lock = NetworkLock::attach(method);
+    MUST(lock && lock->add(std::span(&connection, 1)) && lock->keep(kId));
+    ::_exit(0);
+  }
+  int status = 1;
+  MUST(::waitpid(keeper, &status, 0) == keeper && status == 0);
+  int on = 1;
+  MUST(::setsockopt(pair.server.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) == 0);
+  pair.server.reset();  // silently
+  MUST(::send(pair.client.get(), "x", 1, 0) == 1);
+  tcp_info info{};
+  socklen_t len = sizeof info;
+  MUST(::getsockopt(pair.client.get(), IPPROTO_TCP, TCP_INFO, &info, &len) == 0);
+  MUST(info.tcpi_state == TCP_ESTABLISHED && info.tcpi_unacked == 1);
+  auto kept = NetworkLock::open(kId);
+  MUST(kept.has_value() && kept->method() == method);
+  MUST(kept->remove().has_value());
+  MUST(!NetworkLock::open(kId).has_value());
+  // Now the other end hears that there is nobody.
+  pollfd wait{pair.client.get(), POLLIN, 0};
+  MUST(::poll(&wait, 1, -1) == 1 && (wait.revents & POLLERR) != 0);
+}
+
+void check(LockMethod method) {
+  for (int family : {AF_INET, AF_INET6}) {
+    CAPTURE(family);
+    in_own_network([&] { drops_and_lets_go(method, family); });
+    in_own_network([&] { outlives_its_process(method, family); });
+  }
+}
+
+}  // namespace
+
+TEST_CASE("network lock by netfilter links") {
+  REQUIRE_FEATURE(kernel::has_netfilter_links(), "netfilter-links");
+  check(LockMethod::Netfilter);
+}
+
+TEST_CASE("network lock by tcx links") {
+  REQUIRE_FEATURE(kernel::has_tcx_links(), "tcx-links");
+  check(LockMethod::Tcx);
+}
+
+TEST_CASE("network lock by classifiers") {
+  check(LockMethod::Clsact);
+}
+
+TEST_CASE("a network lock that nobody keeps goes with its process") {
+  REQUIRE_FEATURE(kernel::has_netfilter_links(), "netfilter-links");
+  in_own_network([] {
+    Pair pair = connect_pair(AF_INET);
+    int ready[2];
+    MUST(::pipe(ready) == 0);
+    const pid_t holder = ::fork();
+    if (holder == 0) {
+      auto lock = NetworkLock::attach();
+      MUST(lock && lock->add(std::span(&pair.of_server, 1)));
+      MUST(::write(ready[1], "", 1) == 1);
+      for (;;) ::pause();
+    }
+    char byte;
+    MUST(::read(ready[0], &byte, 1) == 1);
+    MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
+    ::kill(holder, SIGKILL);
+    ::waitpid(holder, nullptr, 0);
+    MUST(::recv(pair.server.get(), &byte, 1, 0) == 1);
+  });
+}

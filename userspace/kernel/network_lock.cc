@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/network_lock.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <memory>
+#include <utility>
+
+#include "base/log.h"
+#include "bpf/network_lock.skel.h"
+#include "kernel/bpffs.h"
+
+namespace bpfckpt::kernel {
+namespace {
+
+// include/uapi/linux/bpf.h, newer than libbpf 1.1
+constexpr int kProgramNetfilter = 32;  // BPF_PROG_TYPE_NETFILTER
+constexpr int kAttachNetfilter = 45;   // BPF_NETFILTER
+constexpr int kAttachTcxIngress = 46;  // BPF_TCX_INGRESS
+constexpr int kAttachTcxEgress = 47;   // BPF_TCX_EGRESS
+
+// union bpf_attr, as far as BPF_LINK_CREATE reads it for these two.
+struct LinkCreate {
+  std::uint32_t program = 0;
+  std::uint32_t interface = 0;
+  std::uint32_t attach_type = 0;
+  std::uint32_t flags = 0;
+  struct {
+    std::uint32_t family = 0;
+    std::uint32_t hook = 0;
+    std::int32_t priority = 0;
+    std::uint32_t flags = 0;
+  } netfilter;
+  std::uint64_t more[4] = {};
+};
+
+constexpr std::uint32_t kFamilies[] = {2, 10};  // NFPROTO_IPV4, NFPROTO_IPV6
+constexpr std::uint32_t kHooks[] = {1, 3};      // NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT
+// Before connection tracking sees what is dropped (NF_IP_PRI_CONNTRACK, -200). Two BPF programs of one
+// priority do not go (net/netfilter/core.c:nf_hook_entries_grow(), EBUSY): each lock takes another one.
+constexpr std::int32_t kFirstPriority = -100'000;
+constexpr int kPriorities = 10'000;
+
+constexpr std::uint64_t kHoldNs = 60'000'000'000;  // an unkept lock
+
+constexpr const char* kConnectionsPin = "connections";
+constexpr const char* kStatePin = "state";
+constexpr std::string_view kDirectoryPrefix = "lock-";
+
+using Skeleton = std::unique_ptr<network_lock_bpf, void (*)(network_lock_bpf*)>;
+
+int create_link(const LinkCreate& attributes) {
+  long fd = ::syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
+  return fd < 0 ? -errno : static_cast<int>(fd);
+}
+
+// A program that lets everything pass.
+Fd trivial_program(int type, int attach_type) {
+  const bpf_insn code[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options);
+  options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
+  return Fd(::bpf_prog_load(static_cast<bpf_prog_type>(type), "probe", "GPL", code, 2, &options));
+}
+
+Result<Skeleton> load(LockMethod method) {
+  ::libbpf_set_print([](libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG) return 0;
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    log::debug("libbpf: {}", line);
+    return 0;
+  });
+  Skeleton skeleton(network_lock_bpf::open(), network_lock_bpf::destroy);
+  if (!skeleton) return fail(Error::system("open the network lock's BPF object"));
+  const bool netfilter = method == LockMethod::Netfilter;
+  ::bpf_program__set_type(skeleton->progs.lock_hook, static_cast<bpf_prog_type>(kProgramNetfilter));
+  ::bpf_program__set_expected_attach_type(skeleton->progs.lock_hook,
+                                          static_cast<bpf_attach_type>(kAttachNetfilter));
+  ::bpf_program__set_autoload(skeleton->progs.lock_hook, netfilter);
+  ::bpf_program__set_autoload(skeleton->progs.lock_in, !netfilter);
+  ::bpf_program__set_autoload(skeleton->progs.lock_out, !netfilter);
+  if (const int err = network_lock_bpf::load(skeleton.get()); err != 0)
+    return fail(
+        Error::missing_feature(fmt::format("load the network lock's BPF programs: {}", std::strerror(-err))));
+  return skeleton;
+}
+
+std::vector<std::uint32_t> interfaces() {
+  std::vector<std::uint32_t> indexes;
+  struct if_nameindex* all = ::if_nameindex();
+  for (struct if_nameindex* one = all; one != nullptr && one->if_index != 0; one++)
+    indexes.push_back(one->if_index);
+  ::if_freenameindex(all);
+  return indexes;
+}
+
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+Result<void> set_until(int state, std::uint64_t until_ns) {
+  const std::uint32_t zero = 0;
+  const lock_state value{until_ns};
+  if (const int err = ::bpf_map_update_elem(state, &zero, &value, BPF_ANY); err != 0)
+    return fail(Error::system("the network lock's state", -err));
+  return {};
+}
+
+// The method's letter is in the name, since classifiers leave no pin by which they could be told.
+std::string directory_name(LockMethod method, std::uint64_t id, std::uint32_t priority) {
+  return fmt::format("{}{:016x}-{}-{}", kDirectoryPrefix, id, static_cast<int>(method), priority);
+}
+
+template <class Visit>
+void for_each_lock(const std::string& pins, Visit visit) {
+  std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(pins.c_str()), ::closedir);
+  if (!entries) return;
+  while (const dirent* entry = ::readdir(entries.get()))
+    if (std::string_view(entry->d_name).starts_with(kDirectoryPrefix)) visit(std::string(entry->d_name));
+}
+
+void remove_directory(const std::string& directory) {
+  std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(directory.c_str()), ::closedir);
+  if (!entries) return;
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(entries.get())) names.emplace_back(entry->d_name);
+  for (const std::string& name : names)
+    if (name != "." && name != "..") ::unlink(fmt::format("{}/{}", directory, name).c_str());
+  ::rmdir(directory.c_str());
+}
+
+}  // namespace
+
+std::string_view to_string(LockMethod method) {
+  switch (method) {
+    case LockMethod::Netfilter:
+      return "netfilter links";
+    case LockMethod::Tcx:
+      return "tcx links";
+    case LockMethod::Clsact:
+      return "clsact classifiers";
+  }
+  return "";
+}
+
+bool has_netfilter_links() {
+  Fd program = trivial_program(kProgramNetfilter, kAttachNetfilter);
+  if (!program) return false;
+  LinkCreate link;
+  link.program = static_cast<std::uint32_t>(program.get());
+  link.attach_type = kAttachNetfilter;
+  link.netfilter.family = UINT32_MAX;  // net/netfilter/nf_bpf_link.c:bpf_nf_check_pf_and_hooks()
+  return create_link(link) == -EAFNOSUPPORT;
+}
+
+bool has_tcx_links() {
+  Fd program = trivial_program(BPF_PROG_TYPE_SCHED_CLS, 0);
+  if (!program) return false;
+  LinkCreate link;
+  link.program = static_cast<std::uint32_t>(program.get());
+  link.attach_type = kAttachTcxIngress;
+  link.interface = INT32_MAX;
+  return create_link(link) == -ENODEV;
+}
+
+Result<NetworkLock> NetworkLock::attach() {
+  return attach(has_netfilter_links() ? LockMethod::Netfilter
+                : has_tcx_links()     ? LockMethod::Tcx
+                                      : LockMethod::Clsact);
+}
+
+Result<NetworkLock> NetworkLock::attach(LockMethod method) {
+  TRY_ASSIGN(Skeleton skeleton, load(method));
+  NetworkLock lock;
+  lock.method_ = method;
+  lock.connections_.reset(::fcntl(::bpf_map__fd(skeleton->maps.connections), F_DUPFD_CLOEXEC, 0));
+  lock.state_.reset(::fcntl(::bpf_map__fd(skeleton->maps.state), F_DUPFD_CLOEXEC, 0));
+  if (!lock.connections_ || !lock.state_) return fail(Error::system("the network lock's maps"));
+  TRY(lock.renew());
+  const int in = ::bpf_program__fd(skeleton->progs.lock_in),
+            out = ::bpf_program__fd(skeleton->progs.lock_out);
+  switch (method) {
+    case LockMethod::Netfilter:
+      TRY(lock.attach_netfilter(::bpf_program__fd(skeleton->progs.lock_hook)));
+      break;
+    case LockMethod::Tcx:
+      TRY(lock.attach_tcx(in, out));
+      break;
+    case LockMethod::Clsact:
+      TRY(lock.attach_classifiers(in, out));
+      break;
+  }
+  return lock;
+}
+
+Result<void> NetworkLock::attach_netfilter(int program) {
+  for (std::uint32_t family : kFamilies)
+    for (std::uint32_t hook : kHooks) {
+      LinkCreate link;
+      link.program = static_cast<std::uint32_t>(program);
+      link.attach_type = kAttachNetfilter;
+      link.netfilter = {family, hook, kFirstPriority, 0};
+      int fd = create_link(link);
+      for (int i = 1; fd == -EBUSY && i < kPriorities; i++) {
+        link.netfilter.priority++;
+        fd = create_link(link);
+      }
+      if (fd < 0) return fail(Error::system("attach the network lock to netfilter", -fd));
+      links_.emplace_back(fd);
+    }
+  return {};
+}
+
+Result<void> NetworkLock::attach_tcx(int in_program, int out_program) {
+  for (std::uint32_t interface : interfaces())
+    for (bool inward : {true, false}) {
+      LinkCreate link;
+      link.program = static_cast<std::uint32_t>(inward ? in_program : out_program);
+      link.interface = interface;
+      link.attach_type = inward ? kAttachTcxIngress : kAttachTcxEgress;
+      int fd = create_link(link);
+      if (fd == -ENODEV) continue;  // it went meanwhile
+      if (fd < 0)
+        return fail(Error::system(fmt::format("attach the network lock to interface {}", interface), -fd));
+      links_.emplace_back(fd);
+    }
+  return {};
+}
+
+// The qdisc stays when the classifiers go: others may have theirs there by then.
+Result<void> NetworkLock::attach_classifiers(int in_program, int out_program) {
+  std::uint32_t priority = 0x4000 + static_cast<std::uint32_t>(now_ns() >> 10) % 0x4000;
+  classifier_priority_ = priority;
+  for (std::uint32_t interface : interfaces()) {
+    LIBBPF_OPTS(bpf_tc_hook, hook);
+    hook.ifindex = static_cast<int>(interface);
+    hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
+    if (int err = ::bpf_tc_hook_create(&hook); err != 0 && err != -EEXIST) {
+      if (err == -ENODEV) continue;
+      return fail(Error::system(fmt::format("clsact on interface {}", interface), -err));
+    }
+    for (bool inward : {true, false}) {
+      hook.attach_point = inward ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+      LIBBPF_OPTS(bpf_tc_opts, options);
+      options.prog_fd = inward ? in_program : out_program;
+      options.handle = 1;
+      options.priority = priority;
+      if (int err = ::bpf_tc_attach(&hook, &options); err != 0)
+        return fail(Error::system(fmt::format("classifier on interface {}", interface), -err));
+    }
+  }
+  return {};
+}
+
+void NetworkLock::detach_classifiers() {
+  if (classifier_priority_ == 0) return;
+  for (std::uint32_t interface : interfaces())
+    for (bpf_tc_attach_point point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
+      LIBBPF_OPTS(bpf_tc_hook, hook);
+      hook.ifindex = static_cast<int>(interface);
+      hook.attach_point = point;
+      LIBBPF_OPTS(bpf_tc_opts, options);
+      options.handle = 1;
+      options.priority = classifier_priority_;
+      ::bpf_tc_detach(&hook, &options);
+    }
+  classifier_priority_ = 0;
+}
+
+NetworkLock& NetworkLock::operator=(NetworkLock&& other) noexcept {
+  std::swap(method_, other.method_);
+  std::swap(connections_, other.connections_);
+  std::swap(state_, other.state_);
+  std::swap(links_, other.links_);
+  std::swap(classifier_priority_, other.classifier_priority_);
+  std::swap(directory_, other.directory_);
+  return *this;
+}
+
+NetworkLock::~NetworkLock() {
+  if (!state_ || !directory_.empty()) return;
+  if (auto removed = remove(); !removed) log::warn("the network lock: {}", removed.error().message());
+}
+
+Result<void> NetworkLock::hold_until(std::uint64_t until_ns) {
+  return set_until(state_.get(), until_ns);
+}
+
+Result<void> NetworkLock::renew() {
+  return hold_until(now_ns() + kHoldNs);
+}
+
+Result<void> NetworkLock::let_pass() {
+  return hold_until(0);
+}
+
+Result<void> NetworkLock::add(std::span<const lock_connection> connections) {
+  if (connections.empty()) return {};
+  const std::vector<std::uint32_t> values(connections.size(), 1);
+  LIBBPF_OPTS(bpf_map_batch_opts, options);
+  auto count = static_cast<std::uint32_t>(connections.size());
+  if (const int err =
+          ::bpf_map_update_batch(connections_.get(), connections.data(), values.data(), &count, &options);
+      err != 0)
+    return fail(Error::system(fmt::format("lock {} connections", connections.size()), -err));
+  return {};
+}
+
+Result<void> NetworkLock::keep(std::uint64_t id) {
+  TRY_ASSIGN(PinDirectory pins, PinDirectory::open());
+  const std::string directory =
+      fmt::format("{}/{}", pins.path(), directory_name(method_, id, classifier_priority_));
+  if (::mkdir(directory.c_str(), 0700) != 0) return fail(Error::system(directory));
+  auto pin = [&](int fd, const std::string& name) -> Result<void> {
+    if (const int err = ::bpf_obj_pin(fd, fmt::format("{}/{}", directory, name).c_str()); err != 0)
+      return fail(Error::system(fmt::format("pin {}/{}", directory, name), -err));
+    return {};
+  };
+  auto pin_all = [&]() -> Result<void> {
+    TRY(pin(connections_.get(), kConnectionsPin));
+    TRY(pin(state_.get(), kStatePin));
+    for (std::size_t i = 0; i < links_.size(); i++) TRY(pin(links_[i].get(), fmt::format("link-{}", i)));
+    return hold_until(UINT64_MAX);
+  };
+  if (auto pinned = pin_all(); !pinned) {
+    remove_directory(directory);
+    return pinned;
+  }
+  directory_ = directory;
+  return {};
+}
+
+Result<NetworkLock> NetworkLock::open(std::uint64_t id) {
+  TRY_ASSIGN(PinDirectory pins, PinDirectory::open());
+  const std::string wanted = fmt::format("{}{:016x}-", kDirectoryPrefix, id);
+  NetworkLock lock;
+  for_each_lock(pins.path(), [&](const std::string& name) {
+    int method = 0;
+    std::uint32_t priority = 0;
+    if (!name.starts_with(wanted) ||
+        std::sscanf(name.c_str() + wanted.size(), "%d-%u", &method, &priority) != 2)
+      return;
+    lock.method_ = static_cast<LockMethod>(method);
+    lock.classifier_priority_ = priority;
+    lock.directory_ = fmt::format("{}/{}", pins.path(), name);
+  });
+  if (lock.directory_.empty()) return fail(Error::system("the checkpoint's network lock", ENOENT));
+  lock.connections_.reset(::bpf_obj_get(fmt::format("{}/{}", lock.directory_, kConnectionsPin).c_str()));
+  lock.state_.reset(::bpf_obj_get(fmt::format("{}/{}", lock.directory_, kStatePin).c_str()));
+  if (!lock.connections_ || !lock.state_) return fail(Error::system(lock.directory_));
+  return lock;
+}
+
+Result<void> NetworkLock::remove() {
+  Result<void> ended = hold_until(0);
+  detach_classifiers();
+  if (!directory_.empty()) remove_directory(std::exchange(directory_, {}));
+  links_.clear();
+  state_.reset();
+  connections_.reset();
+  return ended;
+}
+
+int end_kept_locks(const std::string& pins) {
+  int ended = 0;
+  for_each_lock(pins, [&](const std::string& name) {
+    Fd state(::bpf_obj_get(fmt::format("{}/{}/{}", pins, name, kStatePin).c_str()));
+    if (state && set_until(state.get(), 0)) ended++;
+  });
+  return ended;
+}
+
+}  // namespace bpfckpt::kernel
