@@ -11,6 +11,7 @@
 //   mixed N         N descriptors of several kinds: files, deleted files, directories, memfds, pipes
 //   memory N        N MiB of random bytes
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -110,6 +111,25 @@ void unix_sockets(int count) {
   }
 }
 
+// Connections of the process with itself, over the loopback device.
+void tcp(int count) {
+  raise_descriptor_limit();
+  int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t len = sizeof address;
+  check(::bind(listener, reinterpret_cast<sockaddr*>(&address), len) == 0, "bind");
+  check(::listen(listener, 1) == 0, "listen");
+  check(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &len) == 0, "getsockname");
+  for (int i = 0; i < count; ++i) {
+    int client = ::socket(AF_INET, SOCK_STREAM, 0);
+    check(::connect(client, reinterpret_cast<sockaddr*>(&address), len) == 0, "connect");
+    check(::accept(listener, nullptr, nullptr) >= 0, "accept");
+    check(::write(client, "data", 4) == 4, "write");
+  }
+}
+
 // Six descriptors at a time.
 void mixed(int count) {
   raise_descriptor_limit();
@@ -161,6 +181,8 @@ int main(int argc, char** argv) {
     pipes(count);
   } else if (kind == "unix") {
     unix_sockets(count);
+  } else if (kind == "tcp") {
+    tcp(count);
   } else if (kind == "mixed") {
     mixed(count);
   } else if (kind == "memory") {

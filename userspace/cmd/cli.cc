@@ -397,6 +397,7 @@ Result<DumpPolicy> dump_policy(const Settings& s) {
   policy.tcp_established = s.tcp_established;
   policy.tcp_close = s.tcp_close;
   policy.skip_in_flight = s.skip_in_flight;
+  policy.network_lock = s.network_lock != "skip";
   policy.link_remap = s.link_remap;
   policy.ext_unix_sk = s.ext_unix_sk;
   policy.external = s.external;

@@ -16,10 +16,6 @@ struct NotYet {
 
 inline constexpr NotYet kNotYet[] = {
     // Network.
-    {"tcp-established", kAnyAction},
-    {"tcp-close", kAnyAction},
-    {"skip-in-flight", kAnyAction},
-    {"network-lock", kAnyAction},
     // Files.
     {"file-validation", kAnyAction},
     // The world around the tree.

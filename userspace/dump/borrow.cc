@@ -114,6 +114,12 @@ Result<Fd> Borrower::borrow_in_flight(const pb::File& file) {
   return fail(Error::unsupported("it is in flight, and nobody has it open: it cannot be reached"));
 }
 
+Result<Borrower::Place> Borrower::where(const pb::File& file) const {
+  if (file.id() >= places_.size() || places_[file.id()].pid == 0 || places_[file.id()].fd < 0)
+    return fail(Error::bug(fmt::format("nobody has file {} open", file.id())));
+  return places_[file.id()];
+}
+
 Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
   // One image for all: what is written goes to its end.
   if (contents_.fd < 0) {

@@ -21,16 +21,18 @@ class Borrower : public kinds::EnrichContext {
   Result<int> content_image(const pb::FileObject& object, std::string& name) override;
   Result<std::string> link_again(int fd, const std::string& path) override;
 
-  // The checkpoint is complete: its names belong to it.
-  void keep_links() { links_.clear(); }
-  Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;
-
- private:
   struct Place {
     std::uint32_t pid = 0;
     std::int64_t fd = -1;              // or
     std::uint64_t start = 0, end = 0;  // a mapping of it; or, both 0: the executable
   };
+  // Where somebody has it as a descriptor. Error::Bug: nobody has.
+  Result<Place> where(const pb::File& file) const;
+  // The checkpoint is complete: its names belong to it.
+  void keep_links() { links_.clear(); }
+  Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;
+
+ private:
   Result<int> pidfd(std::uint32_t pid);
   Result<Fd> borrow_in_flight(const pb::File& file);
   // The first to say where a file is counts.

@@ -14,6 +14,7 @@
 #include "diagnose/look.h"
 #include "dump/aio_rings.h"
 #include "dump/borrow.h"
+#include "dump/connections.h"
 #include "dump/page_writer.h"
 #include "dump/process_state.h"
 #include "dump/taken_tree.h"
@@ -104,12 +105,14 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(options.images_dir, {.durable = false}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
+  Connections connections(options.policy);
   {
     TRY_ASSIGN(Model model, diagnose::look(collector, options.root));
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
     TRY(refuse(items));
     warn(model, options.policy);
+    TRY(connections.prepare(model));
   }
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   TRY(options.at_stage("pre-dump"));
@@ -121,7 +124,12 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(TakenTree tree, TakenTree::freeze(waiter, robust, collector, options.root, options.timeout));
   stats.set_freezing_us(frozen.us());
   Stopwatch stage;
+  TRY(connections.lock());
   TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience));
+  TRY_ASSIGN(const bool more_locked, connections.lock_new(model));
+  if (more_locked) {
+    TRY_ASSIGN(model, collect_quiet(collector, tree, options.root, kAioPatience));
+  }
   stats.set_collect_us(stage.lap_us());
   TRY(refuse(obstacles(model, options.policy, false)));  // it went on since the first look
   stats.set_model_us(stage.lap_us());
@@ -134,11 +142,16 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(take_pages(tree, model, pages, stats));
   stats.set_pages_us(stage.lap_us());
   Borrower borrower(model, writer);
+  TRY(connections.renew());
   TRY(enrich(model, borrower, options.policy.external));
+  TRY(connections.read(model, borrower, writer));
   stats.set_enrich_us(stage.lap_us());
   TRY(tree.cure());
   stats.set_cure_us(stage.lap_us());
-  if (options.after == After::LeaveRunning) tree.release();
+  if (options.after == After::LeaveRunning) {
+    TRY(connections.unlock());
+    tree.release();
+  }
   stats.set_frozen_us(frozen.us());
 
   TRY(options.check_shape(model, special));
@@ -153,14 +166,25 @@ Result<pb::Stats> dump(const Options& options) {
   manifest.set_program_version(BPFCKPT_VERSION);
   keep_options(options.policy, options.after, *manifest.mutable_options());
   *manifest.mutable_stats() = stats;
+  if (options.after != After::LeaveRunning) manifest.set_network_lock(connections.lock_id());
+  TRY(connections.renew());
   TRY(writer.finish(model, manifest));
   // Who copies the images away does it here, with the tree still frozen.
   if (auto done = options.at_stage("post-dump"); !done) {
     writer.withdraw();
     return fail(std::move(done.error()));
   }
+  if (options.after != After::LeaveRunning) {
+    if (auto kept = connections.keep(model, borrower); !kept) {
+      writer.withdraw();
+      return fail(std::move(kept.error()));
+    }
+  }
   borrower.keep_links();
-  if (options.after == After::Kill) tree.kill();
+  if (options.after == After::Kill) {
+    tree.kill();
+    connections.destroy();
+  }
   if (options.after == After::LeaveStopped) TRY(tree.leave_stopped());
   stats.set_total_us(total.us());
   return stats;

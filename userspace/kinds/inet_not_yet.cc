@@ -31,27 +31,6 @@ constexpr std::string_view kNotYet = "always; not supported yet";
 
 }  // namespace
 
-extern const Kind kTcp = {.name = "tcp",
-                          .kept = "nothing: a TCP socket",
-                          .not_kept = "everything",
-                          .refused = kNotYet,
-                          .describe = describe,
-                          .plan = plan,
-                          .diagnose = diagnose};
-extern const Kind kUdp = {.name = "udp",
-                          .kept = "nothing: a UDP or UDP-Lite socket",
-                          .not_kept = "everything",
-                          .refused = kNotYet,
-                          .describe = describe,
-                          .plan = plan,
-                          .diagnose = diagnose};
-extern const Kind kRaw = {.name = "raw",
-                          .kept = "nothing: a raw or ICMP socket",
-                          .not_kept = "everything",
-                          .refused = kNotYet,
-                          .describe = describe,
-                          .plan = plan,
-                          .diagnose = diagnose};
 extern const Kind kPacket = {.name = "packet",
                              .kept = "nothing: a packet socket",
                              .not_kept = "everything",

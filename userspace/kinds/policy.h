@@ -14,6 +14,7 @@ struct DumpPolicy {
   bool tcp_established = false;
   bool tcp_close = false;
   bool skip_in_flight = false;
+  bool network_lock = true;
   bool link_remap = false;
   bool ext_unix_sk = false;
   std::uint64_t ghost_limit_bytes = UINT64_MAX;

@@ -37,6 +37,13 @@ DataId PlanBuilder::zeroes(std::size_t len_bytes) {
   return static_cast<DataId>(plan_.data.size() - 1);
 }
 
+DataId PlanBuilder::scratch(std::size_t len_bytes) {
+  if (scratch_ == UINT32_MAX) scratch_ = zeroes(len_bytes);
+  std::vector<std::byte>& bytes = plan_.data[scratch_].bytes;
+  if (bytes.size() < len_bytes) bytes.resize(len_bytes);
+  return scratch_;
+}
+
 void PlanBuilder::fix(DataId block, std::size_t offset, std::size_t width, Operand operand) {
   plan_.data[block].fixups.push_back(
       {static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(width), operand});

@@ -74,6 +74,9 @@ class PlanBuilder {
     return data(std::as_bytes(std::span(&value, 1)));
   }
   DataId zeroes(std::size_t len_bytes);
+  // A block of at least that size for bpfckpt's own operations, the same each time: what one leaves there the
+  // next one takes.
+  DataId scratch(std::size_t len_bytes);
   void fix(DataId block, std::size_t offset, std::size_t width, Operand operand);
 
   // A system call; arguments that are not given are zero.
@@ -175,6 +178,7 @@ class PlanBuilder {
   std::map<std::string, std::string> moved_places_;
   std::set<std::string> removed_at_end_;
   std::uint32_t subject_ = 0;
+  DataId scratch_ = UINT32_MAX;
 };
 
 }  // namespace bpfckpt

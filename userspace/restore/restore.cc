@@ -13,6 +13,7 @@
 #include "kinds/names.h"
 #include "kinds/outside.h"
 #include "restore/checks.h"
+#include "restore/connections.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
 #include "restore/socket_checks.h"
@@ -137,10 +138,13 @@ Result<Outcome> restore(const Options& options) {
   TRY(check_files(model, options.file_rwx_check, inherited));
   TRY(check_locks(model, inherited));
   TRY(check_socket_names(model, inherited));
+  TRY(check_network(model, inherited));
   HostEnvironment environment(options.special_mappings);
   TRY_ASSIGN(Plan plan, make_plan(model, policy, environment), "plan");
   warn_of_outside(model, reader.index(), inherited);
   TRY(options.at_stage("pre-restore", 0));
+  Connections connections(reader, inherited);
+  if (options.network_lock) TRY(connections.lock(reader.manifest().network_lock()));
 
   // Everything is made; nothing of it runs yet. What a failed restore leaves behind comes to us, to be
   // reaped.
@@ -158,6 +162,7 @@ Result<Outcome> restore(const Options& options) {
   TRY_ASSIGN(target::HeldTree held,
              target::hold(waiter, processes, executor.area().range(), executor.take_seized()), "resume");
   TRY(options.at_stage("pre-resume", executor.root()));
+  TRY(connections.give_back(), "connections");
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
   Outcome outcome{executor.root()};
   // Before: whoever reads from a terminal in the background is stopped (SIGTTIN).

@@ -17,6 +17,7 @@ struct Options {
   bool sibling = false;
   bool leave_stopped = false;
   bool file_rwx_check = true;
+  bool network_lock = true;
   // Of bpfckpt itself; the collector tells.
   std::vector<SpecialMapping> special_mappings;
   // Called at "pre-restore", "post-restore", "pre-resume", "post-resume"; an error before "post-resume" ends

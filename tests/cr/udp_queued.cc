@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// A datagram that waits to be read is named, and the tree runs on.
+#include "harness/cr_net.h"
+
+cr::Options cr::options() {
+  return {.refused = "1 datagrams that were received and not read"};
+}
+
+void cr::test() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  Address a = address("127.0.0.1", 0);
+  REQUIRE(::bind(fd, a.get(), a.len) == 0);
+  a = name_of(fd);
+  REQUIRE(::sendto(fd, "waits", 5, 0, a.get(), a.len) == 5);
+  checkpoint_here();
+  char bytes[8];
+  CHECK(::recv(fd, bytes, sizeof bytes, 0) == 5);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an image says of Internet sockets is not believed.
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <functional>
+
+#include "harness/kind_plan.h"
+#include "images/kinds/raw.pb.h"
+#include "images/kinds/tcp.pb.h"
+#include "images/kinds/udp.pb.h"
+
+using namespace bpfckpt;
+
+namespace {
+
+const std::string kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
+
+template <class Message>
+Message sound(std::uint32_t type, std::uint32_t protocol) {
+  Message message;
+  message.mutable_common()->set_family(AF_INET);
+  message.mutable_common()->set_type(type);
+  message.mutable_common()->set_protocol(protocol);
+  for (std::string* address :
+       {message.mutable_inet()->mutable_local_address(), message.mutable_inet()->mutable_bound_address(),
+        message.mutable_inet()->mutable_remote_address()})
+    *address = kMapped;
+  return message;
+}
+
+pb::Tcp established() {
+  auto tcp = sound<pb::Tcp>(SOCK_STREAM, IPPROTO_TCP);
+  tcp.set_state(1);
+  tcp.mutable_inet()->set_local_port(80);
+  tcp.mutable_inet()->set_remote_port(4711);
+  return tcp;
+}
+
+bool is_refused(const pb::File& file) {
+  return kind_plan::text_of(file).starts_with("bad image: ");
+}
+
+bool tcp_refused(const std::function<void(pb::Tcp&)>& change) {
+  pb::Tcp tcp = established();
+  change(tcp);
+  return is_refused(kind_plan::file_with("tcp", tcp));
+}
+
+}  // namespace
+
+TEST_CASE("tcp") {
+  CHECK_FALSE(tcp_refused([](pb::Tcp&) {}));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_state(0); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_state(3); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_state(6); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_state(12); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_common()->set_family(AF_UNIX); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_inet()->set_local_address("short"); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_inet()->set_remote_address(std::string(16, 'x')); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_inet()->set_remote_port(65536); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_user_mss(65536); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_connection()->set_send_scale(15); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_connection()->set_mss(1 << 20); }));
+  // Bytes without a place, of which there are more than a queue can have, or other than said.
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.mutable_connection()->mutable_unread()->set_size(7); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) {
+    pb::Content& content = *tcp.mutable_connection()->mutable_unacknowledged();
+    content.set_size(std::uint64_t{1} << 40);
+    content.add_extents()->set_length(std::uint64_t{1} << 40);
+  }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) {
+    pb::Content& content = *tcp.mutable_connection()->mutable_unread();
+    content.set_size(10);
+    content.add_extents()->set_length(11);
+  }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) { tcp.set_options_like(99); }));
+  CHECK(tcp_refused([](pb::Tcp& tcp) {
+    for (int i = 0; i < 1000; i++) tcp.mutable_inet()->add_options();
+  }));
+  CHECK(
+      tcp_refused([](pb::Tcp& tcp) { tcp.mutable_inet()->add_options()->set_value(std::string(65, 'x')); }));
+}
+
+TEST_CASE("details of another type") {
+  for (const char* kind : {"tcp", "udp", "raw"}) {
+    CAPTURE(kind);
+    CHECK(is_refused(kind_plan::file_with(kind, pb::Content())));
+  }
+}
+
+TEST_CASE("udp and raw") {
+  const auto udp = sound<pb::Udp>(SOCK_DGRAM, IPPROTO_UDP);
+  CHECK_FALSE(is_refused(kind_plan::file_with("udp", udp)));
+  const auto raw = sound<pb::Raw>(SOCK_RAW, IPPROTO_ICMP);
+  CHECK_FALSE(is_refused(kind_plan::file_with("raw", raw)));
+  auto change = [&](const std::function<void(pb::InetSocket&)>& apply) {
+    pb::Udp bad = udp;
+    apply(*bad.mutable_inet());
+    return is_refused(kind_plan::file_with("udp", bad));
+  };
+  CHECK(change([](pb::InetSocket& inet) { inet.set_bound_address(""); }));
+  CHECK(change([](pb::InetSocket& inet) { inet.set_multicast_address("12345"); }));
+  CHECK(change([](pb::InetSocket& inet) { inet.add_memberships()->set_group("12"); }));
+  CHECK(change([](pb::InetSocket& inet) {
+    pb::Membership& membership = *inet.add_memberships();
+    membership.set_group("1234");
+    membership.add_sources("12345");
+  }));
+  CHECK(change([](pb::InetSocket& inet) {
+    pb::Membership& membership = *inet.add_memberships();
+    membership.set_group("1234");
+    membership.set_mode(2);
+  }));
+}

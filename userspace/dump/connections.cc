@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/connections.h"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "kinds/names.h"
+
+namespace bpfckpt::dump {
+namespace {
+
+lock_connection tuple_of(const pb::Tcp& tcp) {
+  lock_connection connection{};
+  const pb::InetSocket& inet = tcp.inet();
+  std::memcpy(connection.local, inet.local_address().data(),
+              std::min<std::size_t>(16, inet.local_address().size()));
+  std::memcpy(connection.remote, inet.remote_address().data(),
+              std::min<std::size_t>(16, inet.remote_address().size()));
+  connection.local_port = htons(static_cast<std::uint16_t>(inet.local_port()));
+  connection.remote_port = htons(static_cast<std::uint16_t>(inet.remote_port()));
+  return connection;
+}
+
+std::string key(const lock_connection& connection) {
+  return {reinterpret_cast<const char*>(&connection), sizeof connection};
+}
+
+template <class Visit>
+Result<void> for_each_tcp(const Model& model, Visit visit) {
+  for (const pb::File& file : model.files.files()) {
+    if (!kinds::is_tcp(file)) continue;
+    TRY_ASSIGN(const pb::Tcp tcp, kinds::tcp_of(file));
+    TRY(visit(file, tcp));
+  }
+  return {};
+}
+
+int option_of(const pb::Tcp& tcp, int name, int usual) {
+  for (const pb::SocketOption& option : tcp.common().options())
+    if (option.level() == SOL_SOCKET && option.name() == name && option.value().size() == sizeof(int)) {
+      int value = 0;
+      std::memcpy(&value, option.value().data(), sizeof value);
+      return value;
+    }
+  return usual;
+}
+
+Result<void> write_at(int fd, std::uint64_t offset, const char* bytes, std::size_t len_bytes) {
+  for (std::size_t done = 0; done < len_bytes;) {
+    ssize_t n = ::pwrite(fd, bytes + done, len_bytes - done, static_cast<off_t>(offset + done));
+    if (n <= 0) return fail(Error::system("write queues"));
+    done += static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
+std::uint32_t unread_bytes(const pb::Tcp& tcp) {
+  const pb::TcpConnection& connection = tcp.connection();
+  const std::uint32_t bytes = kinds::unread_end(connection) - connection.read();
+  return static_cast<std::int32_t>(bytes) > 0 ? bytes : 0;  // the FIN was read as well
+}
+
+std::uint32_t unacknowledged_bytes(const pb::Tcp& tcp) {
+  const pb::TcpConnection& connection = tcp.connection();
+  const std::uint32_t bytes = kinds::written_end(connection) - connection.acknowledged();
+  return static_cast<std::int32_t>(bytes) > 0 && tcp.state() != kinds::kTcpClose ? bytes : 0;
+}
+
+void set_content(const image::RawImage& image, std::uint64_t offset, std::uint64_t len_bytes,
+                 pb::Content& content) {
+  content.Clear();
+  if (len_bytes == 0) return;
+  content.set_image(image.name);
+  content.set_size(len_bytes);
+  pb::Extent& extent = *content.add_extents();
+  extent.set_length(len_bytes);
+  extent.set_image_offset(offset);
+}
+
+}  // namespace
+
+bool Connections::needs_lock(const pb::Tcp& tcp) const {
+  return policy_.network_lock && policy_.tcp_established && kinds::is_connection(tcp) && tcp.peer_outside();
+}
+
+Result<void> Connections::attach() {
+  if (lock_) return {};
+  TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
+  log::info("network lock: {}", kernel::to_string(lock_->method()));
+  while (lock_id_ == 0)
+    if (::getrandom(&lock_id_, sizeof lock_id_, 0) != sizeof lock_id_)
+      return fail(Error::system("getrandom"));
+  return {};
+}
+
+Result<void> Connections::prepare(const Model& model) {
+  bool any = false;
+  TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
+    any |= kinds::is_connection(tcp);
+    if (!needs_lock(tcp)) return {};
+    const lock_connection connection = tuple_of(tcp);
+    if (locked_.insert(key(connection)).second) waiting_.push_back(connection);
+    return {};
+  }));
+  if (any && policy_.tcp_established) {
+    TRY_ASSIGN(RepairGuardian guardian, RepairGuardian::start());
+    guardian_.emplace(std::move(guardian));
+  }
+  return waiting_.empty() ? Result<void>{} : attach();
+}
+
+Result<void> Connections::lock() {
+  if (!lock_) return {};
+  TRY(lock_->renew(), "network lock");
+  TRY(lock_->add(waiting_), "network lock");
+  waiting_.clear();
+  return {};
+}
+
+Result<bool> Connections::lock_new(const Model& model) {
+  TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
+    if (!needs_lock(tcp)) return {};
+    const lock_connection connection = tuple_of(tcp);
+    if (locked_.insert(key(connection)).second) waiting_.push_back(connection);
+    return {};
+  }));
+  if (waiting_.empty()) return false;
+  TRY(attach());
+  TRY(lock());
+  return true;
+}
+
+Result<void> Connections::renew() {
+  return lock_ && !let_pass_ ? lock_->renew() : Result<void>{};
+}
+
+Result<void> Connections::unlock() {
+  let_pass_ = true;
+  return lock_ ? lock_->let_pass() : Result<void>{};
+}
+
+// MSG_PEEK with an offset would move it.
+Result<void> Connections::read_received(pb::Tcp& tcp, const pb::File& file, Borrower& borrower,
+                                        const image::RawImage& image) {
+  const std::uint32_t wanted = unread_bytes(tcp);
+  pb::TcpConnection& connection = *tcp.mutable_connection();
+  TRY_ASSIGN(const Fd fd, borrower.borrow(file));
+  int there = 0;
+  // Where nothing is there, a closed connection would give away its error.
+  if (::ioctl(fd.get(), SIOCINQ, &there) != 0) return fail(Error::system("SIOCINQ"));
+  std::uint32_t len = 0;
+  if (there > 0) {
+    const int off = -1, offset = option_of(tcp, SO_PEEK_OFF, -1);
+    if (offset >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off);
+    buffer_.resize(std::max<std::size_t>(buffer_.size(), wanted));
+    const ssize_t n = ::recv(fd.get(), buffer_.data(), wanted, MSG_PEEK | MSG_DONTWAIT);
+    const int error = errno;
+    if (offset >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+    if (n < 0) return fail(Error::system("read what was received", error));
+    len = static_cast<std::uint32_t>(n);
+  }
+  if (len != wanted && tcp.state() != kinds::kTcpClose)
+    return fail(Error::system(fmt::format("{} bytes of {} received ones are there", len, wanted), EIO));
+  // Of a closed one the numbers end behind a FIN, or do not.
+  if (len != wanted) connection.set_received(connection.read() + len);
+  TRY(write_at(image.fd, written_bytes_, buffer_.data(), len));
+  set_content(image, written_bytes_, len, *connection.mutable_unread());
+  written_bytes_ += len;
+  return {};
+}
+
+Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWriter& writer) {
+  struct Unsent {
+    pb::File* file;
+    pb::Tcp tcp;
+    std::uint32_t len;
+  };
+  std::vector<Unsent> unsent;
+  image::RawImage image;
+  for (pb::File& file : *model.files.mutable_files()) {
+    if (!kinds::is_tcp(file)) continue;
+    TRY_ASSIGN(pb::Tcp tcp, kinds::tcp_of(file));
+    const bool connection = kinds::is_connection(tcp);
+    if (connection && policy_.tcp_close && !policy_.tcp_established) {
+      tcp.set_taken_closed(true);
+      tcp.set_peer_outside(false);
+      tcp.mutable_common()->set_error(ECONNRESET);
+      kinds::set_tcp(tcp, file);
+      continue;
+    }
+    if (!connection && !kinds::was_connection(tcp)) continue;
+    const std::uint32_t unread = unread_bytes(tcp), unacknowledged = unacknowledged_bytes(tcp);
+    if (unread == 0 && unacknowledged == 0) continue;
+    if (image.fd < 0) {
+      TRY_ASSIGN(image, writer.create_raw("queues"));
+    }
+    if (unread != 0) {
+      TRY(read_received(tcp, file, borrower, image), "{}", kinds::describe_name(file));
+      kinds::set_tcp(tcp, file);
+    }
+    if (unacknowledged != 0) unsent.push_back({&file, std::move(tcp), unacknowledged});
+  }
+  if (unsent.empty()) return {};
+  if (!guardian_) {
+    TRY_ASSIGN(RepairGuardian guardian, RepairGuardian::start());
+    guardian_.emplace(std::move(guardian));
+  }
+  for (std::size_t begin = 0; begin < unsent.size();) {
+    std::size_t count = 0;
+    std::uint64_t room = 0;
+    for (; begin + count < unsent.size() && count < RepairGuardian::kMostRequests; count++) {
+      Unsent& one = unsent[begin + count];
+      if (room + one.len > RepairGuardian::kBufferBytes) break;
+      TRY_ASSIGN(const Borrower::Place place, borrower.where(*one.file));
+      guardian_->requests()[count] = {.pid = static_cast<std::int32_t>(place.pid),
+                                      .fd = static_cast<std::int32_t>(place.fd),
+                                      .reuse = option_of(one.tcp, SO_REUSEADDR, 0),
+                                      .offset = room,
+                                      .room_bytes = one.len};
+      room += one.len;
+    }
+    if (count == 0) return fail(Error::unsupported("a send queue of more than a GiB"));
+    TRY(guardian_->read(count));
+    for (std::size_t i = 0; i < count; i++) {
+      Unsent& one = unsent[begin + i];
+      const RepairGuardian::Request& answer = guardian_->requests()[i];
+      const std::string name = kinds::describe_name(*one.file);
+      if (answer.error != 0) return fail(Error::system(fmt::format("{}: TCP_REPAIR", name), answer.error));
+      // Some may have been acknowledged since the numbers were seen: the end stays.
+      pb::TcpConnection& connection = *one.tcp.mutable_connection();
+      connection.set_acknowledged(kinds::written_end(connection) -
+                                  static_cast<std::uint32_t>(answer.len_bytes));
+      TRY(write_at(image.fd, written_bytes_,
+                   reinterpret_cast<const char*>(guardian_->buffer().data()) + answer.offset,
+                   answer.len_bytes));
+      set_content(image, written_bytes_, answer.len_bytes, *connection.mutable_unacknowledged());
+      written_bytes_ += answer.len_bytes;
+      kinds::set_tcp(one.tcp, *one.file);
+    }
+    begin += count;
+  }
+  return {};
+}
+
+Result<void> Connections::keep(const Model& model, Borrower& borrower) {
+  TRY(for_each_tcp(model, [&](const pb::File& file, const pb::Tcp& tcp) -> Result<void> {
+    if (!kinds::is_connection(tcp) && tcp.state() != kinds::kTcpSynSent) return {};
+    TRY_ASSIGN(Fd fd, borrower.borrow(file), "{}", kinds::describe_name(file));
+    sockets_.push_back({std::move(fd), tcp.taken_closed()});
+    return {};
+  }));
+  if (!lock_) return {};
+  TRY(lock_->keep(lock_id_), "network lock");
+  return {};
+}
+
+// In repair mode a socket goes without a packet (net/ipv4/tcp.c:__tcp_close()); one that does not linger goes
+// with a reset, and leaves no TIME-WAIT in the way of its listener. Ours are the last descriptors.
+void Connections::destroy() {
+  for (Ending& socket : sockets_) {
+    const int on = kinds::kRepairOn;
+    const linger now{1, 0};
+    if (socket.reset)
+      ::setsockopt(socket.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    else if (::setsockopt(socket.fd.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) != 0)
+      log::warn("TCP_REPAIR: {}", std::strerror(errno));
+    socket.fd.reset();
+  }
+  sockets_.clear();
+}
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP connections while a dump has them: locked out of the network, read, and taken out of the kernel.
+//
+// Packets of a connection are dropped only where its other end is outside of the tree. Where both ends are in
+// the tree, both are frozen: what still moves between them (a delayed acknowledgement, say) both ends'
+// numbers may or may not show, as if it had been lost on the way, and when they are gone nobody is left who
+// could send anything.
+//
+// The numbers come with the tree's other records, the bytes are read after them. In between packets that were
+// on their way may arrive; a queue is cut to what the numbers say, and what came later the other end sends
+// again, since its acknowledgement is dropped as well.
+#pragma once
+
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "dump/borrow.h"
+#include "dump/repair_guardian.h"
+#include "kernel/network_lock.h"
+#include "kinds/policy.h"
+#include "kinds/tcp.h"
+#include "model/model.h"
+
+namespace bpfckpt::dump {
+
+class Connections {
+ public:
+  explicit Connections(const DumpPolicy& policy) : policy_(policy) {}
+
+  // Before the freeze, with what a look at the running tree has shown.
+  Result<void> prepare(const Model& model);
+  // With the tree frozen, before it is collected: locks those of prepare().
+  Result<void> lock();
+  // Then: locks what was opened since, if there is any; the tree must then be collected again.
+  Result<bool> lock_new(const Model& model);
+  // Marks connections as closed (--tcp-close), or reads what is in their queues.
+  Result<void> read(Model& model, Borrower& borrower, image::ImageWriter& writer);
+  // The frozen window may be long.
+  Result<void> renew();
+
+  // The lock's name in the manifest; 0: none.
+  std::uint64_t lock_id() const { return lock_id_; }
+  // When the checkpoint is complete and the tree is going to be killed: its connections must end without a
+  // word. From here on the lock outlives us.
+  Result<void> keep(const Model& model, Borrower& borrower);
+  // When the tree is gone: ends its connections.
+  void destroy();
+  // Before the tree goes on: lets all packets pass.
+  Result<void> unlock();
+
+ private:
+  bool needs_lock(const pb::Tcp& tcp) const;
+  Result<void> attach();
+  Result<void> read_received(pb::Tcp& tcp, const pb::File& file, Borrower& borrower,
+                             const image::RawImage& image);
+
+  const DumpPolicy& policy_;
+  std::optional<kernel::NetworkLock> lock_;
+  std::uint64_t lock_id_ = 0;
+  bool let_pass_ = false;
+  std::optional<RepairGuardian> guardian_;
+  std::vector<lock_connection> waiting_;
+  std::unordered_set<std::string> locked_;
+  struct Ending {
+    Fd fd;
+    bool reset;  // --tcp-close: the other end hears of it
+  };
+  std::vector<Ending> sockets_;
+  std::uint64_t written_bytes_ = 0;
+  std::vector<char> buffer_;
+};
+
+}  // namespace bpfckpt::dump

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP sockets, for those who see to what takes more than one of them: the network lock and queues at dump
+// (dump/connections.cc), what is done when all are made (restore/connections.cc).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "images/kinds/tcp.pb.h"
+#include "kinds/kind.h"
+
+namespace bpfckpt::kinds {
+
+// include/net/tcp_states.h
+enum TcpState : std::uint32_t {
+  kTcpEstablished = 1,
+  kTcpSynSent = 2,
+  kTcpSynReceived = 3,
+  kTcpFinWait1 = 4,
+  kTcpFinWait2 = 5,
+  kTcpTimeWait = 6,
+  kTcpClose = 7,
+  kTcpCloseWait = 8,
+  kTcpLastAck = 9,
+  kTcpListen = 10,
+  kTcpClosing = 11,
+};
+const char* tcp_state_name(std::uint32_t state);
+
+// The detail of a file of kind "tcp"; null pointer: it is of another kind.
+bool is_tcp(const pb::File& file);
+Result<pb::Tcp> tcp_of(const pb::File& file);
+void set_tcp(const pb::Tcp& tcp, pb::File& file);
+
+// Is there another end that must not notice?
+bool is_connection(const pb::Tcp& tcp);
+// Was connected, and is not any more: nothing is left but unread bytes and what reads and writes say.
+bool was_connection(const pb::Tcp& tcp);
+
+// How far the bytes go in sequence numbers, FINs left out.
+std::uint32_t unread_end(const pb::TcpConnection& connection);
+std::uint32_t written_end(const pb::TcpConnection& connection);
+// Bytes of TcpConnection.unacknowledged that a restore puts into the queue as if they had been sent: where a
+// FIN must follow them before one is received. All others are sent again when the connection goes on.
+std::uint32_t repaired_bytes(const pb::Tcp& tcp);
+
+// TCP_REPAIR and its like: include/uapi/linux/tcp.h
+enum TcpRepair : int {
+  kRepairOff = 0,
+  kRepairOn = 1,
+  kRepairOffQuietly = -1,  // without a window probe
+};
+enum TcpQueue : int { kNoQueue = 0, kReceiveQueue = 1, kSendQueue = 2 };
+
+}  // namespace bpfckpt::kinds
