@@ -16,7 +16,7 @@ try:
     os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(10, 229))
     os.close(os.open(node, os.O_RDWR))
 except OSError:
-    ckpt.skip("CAP_MKNOD and FUSE")
+    ckpt.skip("machine: CAP_MKNOD and FUSE")
 program = f"import os, time; f = os.open({node!r}, os.O_RDWR); print('READY', flush=True)\n"
 program += "while True:\n time.sleep(0.01)\n"
 program += " try: os.write(f, b'line\\n')\n"

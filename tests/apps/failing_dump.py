@@ -56,7 +56,7 @@ def with_mount(options, body):
     directory = os.path.join(ckpt.DIRECTORY, "mounted")
     os.makedirs(directory, exist_ok=True)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", directory]).returncode != 0:
-        ckpt.skip("mounting a tmpfs")
+        ckpt.skip("machine: mounting a tmpfs")
     try:
         body(directory)
     finally:

@@ -11,7 +11,7 @@ struct Ring {
   aio_context_t id = 0;
 
   explicit Ring(unsigned requests) {
-    if (::syscall(SYS_io_setup, requests, &id) != 0) cr::skip("io_setup");
+    if (::syscall(SYS_io_setup, requests, &id) != 0) cr::skip("aio");
   }
   // Reads `len` bytes at `offset`.
   int submit(int fd, char* buffer, std::uint64_t cookie, std::uint64_t len = 4,

@@ -11,7 +11,7 @@ void cr::test() {
   char* memory = map(kBytes);
   std::memset(memory, 'a', kBytes);
   aio_context_t ring = 0;
-  if (::syscall(SYS_io_setup, 64, &ring) != 0) skip("io_setup");
+  if (::syscall(SYS_io_setup, 64, &ring) != 0) skip("aio");
   iocb requests[kRequests] = {};
   iocb* list[kRequests];
   for (int i = 0; i < kRequests; i++) {

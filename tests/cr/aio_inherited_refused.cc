@@ -6,7 +6,7 @@
 
 void cr::test() {
   aio_context_t ring = 0;
-  if (::syscall(SYS_io_setup, 4, &ring) != 0) skip("io_setup");
+  if (::syscall(SYS_io_setup, 4, &ring) != 0) skip("aio");
   Child child([] { wait_released(); });
   await_waiting(1);
   checkpoint_here();

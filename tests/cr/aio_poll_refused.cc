@@ -9,7 +9,7 @@ void cr::test() {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
   aio_context_t ring = 0;
-  if (::syscall(SYS_io_setup, 4, &ring) != 0) skip("io_setup");
+  if (::syscall(SYS_io_setup, 4, &ring) != 0) skip("aio");
   iocb request{};
   request.aio_data = 7;
   request.aio_lio_opcode = IOCB_CMD_POLL;

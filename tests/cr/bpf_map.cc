@@ -27,7 +27,7 @@ cr::Options cr::options() {
 void cr::test() {
   const int hash =
       create_map(BPF_MAP_TYPE_HASH, 8, sizeof(Wide), 2 * kHashEntries, BPF_F_NO_PREALLOC, "a_hash");
-  if (hash < 0) skip("bpf");
+  if (hash < 0) skip("btf");
   for (std::uint64_t i = 0; i < kHashEntries; i++)
     REQUIRE(update(hash, i * 7919, Wide{i, ~i, static_cast<std::uint32_t>(i), 5}) == 0);
   const int array = create_map(BPF_MAP_TYPE_ARRAY, 4, 12, 1000, 0, "an_array");

@@ -26,7 +26,7 @@ void cr::test() {
   load.btf = reinterpret_cast<std::uint64_t>(&blob);
   load.btf_size = offsetof(Blob, strings) + sizeof blob.strings;
   const int btf = bpf(BPF_BTF_LOAD, load);
-  if (btf < 0) skip("bpf");
+  if (btf < 0) skip("btf");
   bpf_attr create = bpf_attribute();
   create.map_type = BPF_MAP_TYPE_HASH;
   create.key_size = create.value_size = 4;

@@ -9,7 +9,7 @@ cr::Options cr::options() {
 
 void cr::test() {
   const int fd = create_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1024, BPF_F_MMAPABLE);
-  if (fd < 0) skip("bpf");
+  if (fd < 0) skip("btf");
   auto* words = reinterpret_cast<std::uint64_t*>(map(2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd));
   auto* second = reinterpret_cast<std::uint64_t*>(map(kPage, PROT_READ, MAP_SHARED, fd, kPage));
   words[3] = 33;

@@ -4,7 +4,7 @@
 
 void cr::test() {
   const int fd = create_map(BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 4, 0, "by_cpu");
-  if (fd < 0) skip("bpf");
+  if (fd < 0) skip("btf");
   checkpoint_here();
   CHECK_EQ(map_info(fd).key_size, 4u);
 }

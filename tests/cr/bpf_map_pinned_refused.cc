@@ -7,7 +7,7 @@
 
 void cr::test() {
   const int fd = create_map(BPF_MAP_TYPE_HASH, 4, 8, 4, 0, "pinned");
-  if (fd < 0) skip("bpf");
+  if (fd < 0) skip("btf");
   const std::string place = directory() + "/bpffs", pin = place + "/map";
   REQUIRE(::mkdir(place.c_str(), 0700) == 0 && ::mount("bpffs", place.c_str(), "bpf", 0, nullptr) == 0);
   bpf_attr attribute = bpf_attribute();

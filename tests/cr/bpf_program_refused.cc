@@ -13,7 +13,7 @@ void cr::test() {
   load.insn_cnt = 2;
   load.license = reinterpret_cast<std::uint64_t>("GPL");
   const int program = bpf(BPF_PROG_LOAD, load);
-  if (program < 0) skip("bpf");
+  if (program < 0) skip("btf");
   checkpoint_here();
   CHECK(::fcntl(program, F_GETFD) >= 0);
 }

@@ -36,7 +36,7 @@ void cr::test() {
   REQUIRE(::posix_fadvise(both, 0, 0, POSIX_FADV_NOREUSE) == 0);
   const std::size_t few = cached_after_reading(random, 1), some = cached_after_reading(normal, 1);
   const std::size_t walked = cached_after_reading(normal, 128), far = cached_after_reading(sequential, 128);
-  if (few >= some || walked >= far) skip("a file system that reads ahead");
+  if (few >= some || walked >= far) skip("machine: a file system that reads ahead");
   const int hinted = make_file("hinted"), ghost = make_file("ghost", "x");
   std::uint64_t life = RWH_WRITE_LIFE_LONG, brief = RWH_WRITE_LIFE_SHORT;
   REQUIRE(::fcntl(hinted, F_SET_RW_HINT, &life) == 0 && ::fcntl(ghost, F_SET_RW_HINT, &brief) == 0);

@@ -8,11 +8,11 @@
 void cr::test() {
   const std::string null = directory() + "/null", zeros = directory() + "/zero";
   const int made = ::mknod(null.c_str(), S_IFCHR | 0624, makedev(1, 3));
-  if (made != 0) skip("CAP_MKNOD");
+  if (made != 0) skip("machine: CAP_MKNOD");
   REQUIRE(::mknod(zeros.c_str(), S_IFCHR | 0600, makedev(1, 5)) == 0);
   REQUIRE(::chmod(null.c_str(), 0624) == 0 && ::chown(null.c_str(), 12, 34) == 0);
   const int place = ::open(null.c_str(), O_PATH), reader = ::open(null.c_str(), O_RDONLY);
-  if (reader < 0 && errno == EACCES) skip("device nodes below " + directory());
+  if (reader < 0 && errno == EACCES) skip("machine: device nodes below " + directory());
   const int writer = ::open(null.c_str(), O_WRONLY | O_NONBLOCK | O_APPEND),
             zero_fd = ::open(zeros.c_str(), O_RDWR);
   REQUIRE(place >= 0 && reader >= 0 && writer >= 0 && zero_fd >= 0);

@@ -6,7 +6,7 @@
 
 void cr::test() {
   const int kvm = ::open("/dev/kvm", O_RDWR | O_CLOEXEC), loop = ::open("/dev/loop0", O_RDONLY | O_NONBLOCK);
-  if (kvm < 0 && loop < 0) skip("/dev/kvm or /dev/loop0");
+  if (kvm < 0 && loop < 0) skip("machine: /dev/kvm or /dev/loop0");
   constexpr unsigned long kKvmGetApiVersion = 0xAE00, kBlkGetSize = 0x1260;
   long size = 0, size_now = -1;
   if (loop >= 0) REQUIRE(::ioctl(loop, kBlkGetSize, &size) == 0);

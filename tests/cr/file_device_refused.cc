@@ -4,7 +4,7 @@
 
 void cr::test() {
   const int fuse = ::open("/dev/fuse", O_RDWR);
-  if (fuse < 0) skip("/dev/fuse");
+  if (fuse < 0) skip("machine: /dev/fuse");
   checkpoint_here();
   char byte;
   CHECK(::read(fuse, &byte, 1) < 0 && (errno == EPERM || errno == EINVAL));

@@ -24,7 +24,7 @@ void cr::test() {
     REQUIRE(::fstat(fd, &st) == 0);
     devices.push_back({path, fd, st.st_rdev});
   }
-  if (devices.empty()) skip("a character device without state");
+  if (devices.empty()) skip("machine: a character device without state");
   checkpoint_here();
   constexpr unsigned long kLoopGetFree = 0x4C82;  // LOOP_CTL_GET_FREE
   for (const Opened& device : devices) {

@@ -8,7 +8,7 @@
 void cr::test() {
   io_uring_params parameters{};
   const int ring = static_cast<int>(::syscall(SYS_io_uring_setup, 4, &parameters));
-  if (ring < 0) skip("io_uring");
+  if (ring < 0) skip("io-uring");
   checkpoint_here();
   CHECK_EQ(::syscall(SYS_io_uring_enter, ring, 0, 0, 0, nullptr, 0), 0);
 }

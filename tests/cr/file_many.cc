@@ -10,7 +10,7 @@ void cr::test() {
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
   limit.rlim_cur = limit.rlim_max;
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
-  if (limit.rlim_max < 6000) skip("6000 descriptors");
+  if (limit.rlim_max < 6000) skip("machine: 6000 descriptors");
   ::close(make_file("data", std::string(10'000, 'd')));
   std::vector<int> files, pipes;
   for (int i = 0; i < 1600; ++i) {

@@ -18,7 +18,7 @@ void cr::test() {
       paths.push_back(top + "/" + std::to_string(k));
       REQUIRE(::mkdir(paths.back().c_str(), 0755) == 0);
       const int wd = ::inotify_add_watch(fd, paths.back().c_str(), IN_CREATE | IN_DELETE);
-      if (wd < 0 && errno == ENOSPC) skip("fs.inotify.max_user_watches of 20000");
+      if (wd < 0 && errno == ENOSPC) skip("machine: fs.inotify.max_user_watches of 20000");
       REQUIRE(wd == static_cast<int>(paths.size()));
     }
   }

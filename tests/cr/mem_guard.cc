@@ -8,7 +8,7 @@
 
 void cr::test() {
   char* area = map(64 * kPage);
-  if (::madvise(area + 8 * kPage, 4 * kPage, MADV_GUARD_INSTALL) != 0) skip("guard regions");
+  if (::madvise(area + 8 * kPage, 4 * kPage, MADV_GUARD_INSTALL) != 0) skip("guard-regions");
   REQUIRE(::madvise(area + 63 * kPage, kPage, MADV_GUARD_INSTALL) == 0);
   for (int i = 0; i < 64; i += 3) {
     if (readable(area + i * kPage)) fill(area + i * kPage, i);

@@ -5,7 +5,7 @@
 
 void cr::test() {
   const int denied = ::pkey_alloc(0, PKEY_DISABLE_ACCESS);
-  if (denied < 0) skip("protection keys");
+  if (denied < 0) skip("protection-keys");
   const int written = ::pkey_alloc(0, 0);
   REQUIRE(written >= 0);
   char* secret = map(kPage);

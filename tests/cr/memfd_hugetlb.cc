@@ -36,7 +36,7 @@ void cr::test() {
   // Pages beyond the pool are made when they are asked for, and given back when they are free.
   const std::string pages_before = pool();
   if (!set_pool(std::to_string(kPages + std::atoi(pages_before.c_str()))))
-    skip("hugetlb (vm.nr_overcommit_hugepages)");
+    skip("machine: hugetlb (vm.nr_overcommit_hugepages)");
 
   const int mapped = huge_memfd("mapped", 3);
   char* area = map(3 * kHuge, PROT_READ | PROT_WRITE, MAP_SHARED, mapped);

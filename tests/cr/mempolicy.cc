@@ -27,7 +27,7 @@ void cr::test() {
   char* bound = map(4 * kPage);
   fill(bound, 1);
   if (::syscall(SYS_mbind, bound, 2 * kPage, MPOL_BIND | MPOL_F_STATIC_NODES, &node, 64, 0) != 0)
-    skip("mbind");
+    skip("memory-policy");
   char* local = map(kPage);
   REQUIRE(::syscall(SYS_mbind, local, kPage, MPOL_LOCAL, nullptr, 0, 0) == 0);
   REQUIRE(::syscall(SYS_set_mempolicy, MPOL_INTERLEAVE, &node, 64) == 0);

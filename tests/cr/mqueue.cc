@@ -15,7 +15,7 @@ mqd_t make(const std::string& name, int flags, long messages) {
   attributes.mq_maxmsg = messages;
   attributes.mq_msgsize = kMessageBytes;
   const mqd_t queue = ::mq_open(name.c_str(), flags | O_CREAT | O_EXCL, 0640, &attributes);
-  if (queue < 0 && errno == ENOSYS) cr::skip("POSIX message queues");
+  if (queue < 0 && errno == ENOSYS) cr::skip("mqueue");
   REQUIRE(queue >= 0);
   return queue;
 }

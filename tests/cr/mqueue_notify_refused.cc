@@ -12,7 +12,7 @@ void cr::test() {
   REQUIRE(::sigprocmask(SIG_BLOCK, &blocked, nullptr) == 0);
   const std::string name = "/bpfckpt-test-" + std::to_string(::getpid());
   const mqd_t queue = ::mq_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600, nullptr);
-  if (queue < 0 && errno == ENOSYS) skip("POSIX message queues");
+  if (queue < 0 && errno == ENOSYS) skip("mqueue");
   REQUIRE(queue >= 0);
   sigevent event{};
   event.sigev_notify = SIGEV_SIGNAL;

@@ -7,7 +7,7 @@
 void cr::test() {
   const std::string name = "/bpfckpt-test-" + std::to_string(::getpid());
   const mqd_t queue = ::mq_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600, nullptr);
-  if (queue < 0 && errno == ENOSYS) skip("POSIX message queues");
+  if (queue < 0 && errno == ENOSYS) skip("mqueue");
   REQUIRE(queue >= 0 && ::mq_unlink(name.c_str()) == 0);
   REQUIRE(::mq_send(queue, "kept", 4, 0) == 0);
   checkpoint_here();

@@ -9,7 +9,7 @@
 void cr::test() {
   const int own = ::open("/proc/self/ns/uts", O_RDONLY);
   REQUIRE(own >= 0);
-  if (::unshare(CLONE_NEWUTS) != 0) skip("unshare");
+  if (::unshare(CLONE_NEWUTS) != 0) skip("machine: unshare");
   const int other = ::open("/proc/self/ns/uts", O_RDONLY);
   REQUIRE(other >= 0 && ::setns(own, CLONE_NEWUTS) == 0);
   checkpoint_here();

@@ -10,7 +10,7 @@ void cr::test() {
   attribute.size = sizeof attribute;
   attribute.config = PERF_COUNT_SW_TASK_CLOCK;
   const int fd = static_cast<int>(::syscall(SYS_perf_event_open, &attribute, 0, -1, -1, 0));
-  if (fd < 0) skip("perf_event_open");
+  if (fd < 0) skip("perf-events");
   checkpoint_here();
   std::uint64_t count = 0;
   CHECK_EQ(::read(fd, &count, 8), 8);

@@ -37,7 +37,7 @@ void cr::test() {
   char byte;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   const int fd = pidfd_open(tid, kPidfdThread);
-  if (fd < 0) skip("pidfd of a thread");
+  if (fd < 0) skip("pidfd-thread");
   Child watcher([parent = ::getpid()] {
     const int pidfd = pidfd_open(parent, 0);
     REQUIRE(pidfd >= 0);

@@ -11,7 +11,7 @@
 #endif
 
 void cr::test() {
-  if (::prctl(PR_SET_MDWE, 1, 0, 0, 0) != 0) skip("memory deny-write-execute");
+  if (::prctl(PR_SET_MDWE, 1, 0, 0, 0) != 0) skip("mdwe");
   checkpoint_here();
   CHECK_EQ(::prctl(PR_GET_MDWE, 0, 0, 0, 0), 1);
   CHECK(::mmap(nullptr, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);

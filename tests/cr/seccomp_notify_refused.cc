@@ -12,7 +12,7 @@ void cr::test() {
   sock_fprog program{1, allow};
   const int fd = static_cast<int>(
       ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
-  if (fd < 0) skip("seccomp listener");
+  if (fd < 0) skip("seccomp-listener");
   checkpoint_here();
   CHECK(::fcntl(fd, F_GETFD) >= 0);
 }

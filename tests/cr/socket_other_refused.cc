@@ -9,6 +9,6 @@ cr::Options cr::options() {
 }
 
 void cr::test() {
-  if (::socket(AF_ALG, SOCK_SEQPACKET, 0) < 0) skip("AF_ALG");
+  if (::socket(AF_ALG, SOCK_SEQPACKET, 0) < 0) skip("machine: AF_ALG");
   checkpoint_here();
 }

@@ -6,7 +6,7 @@
 
 void cr::test() {
   const int id = ::semget(IPC_PRIVATE, 1, 0600);
-  if (id < 0) skip("System V IPC");
+  if (id < 0) skip("sysvipc");
   sembuf up{0, 1, SEM_UNDO};
   REQUIRE(::semop(id, &up, 1) == 0);
   checkpoint_here();

@@ -6,7 +6,7 @@
 
 void cr::test() {
   const int id = ::shmget(IPC_PRIVATE, 2 * kPage, 0600);
-  if (id < 0) skip("System V IPC");
+  if (id < 0) skip("sysvipc");
   char* memory = static_cast<char*>(::shmat(id, nullptr, 0));
   REQUIRE(::shmctl(id, IPC_RMID, nullptr) == 0);  // goes with the last who has it
   fill(memory, 1);

@@ -21,7 +21,7 @@ ifreq request(const char* name, int flags = 0) {
 int attach(const char* name, int flags) {
   const int fd = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK);
   ifreq r = request(name, flags);
-  if (fd < 0 || ::ioctl(fd, TUNSETIFF, &r) != 0) cr::skip("/dev/net/tun and CAP_NET_ADMIN");
+  if (fd < 0 || ::ioctl(fd, TUNSETIFF, &r) != 0) cr::skip("machine: /dev/net/tun and CAP_NET_ADMIN");
   return fd;
 }
 

@@ -6,7 +6,7 @@ void cr::test() {
   int pair[2];
   REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
   send_text(pair[0], "before");
-  if (::send(pair[0], "!", 1, MSG_OOB) != 1) skip("MSG_OOB on unix sockets");
+  if (::send(pair[0], "!", 1, MSG_OOB) != 1) skip("machine: MSG_OOB on unix sockets");
   send_text(pair[0], "after");
   checkpoint_here();
   CHECK_EQ(receive_text(pair[1]), "before");

@@ -22,7 +22,7 @@ void cr::test() {
   const int fd = static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
   if (fd < 0) skip("userfaultfd");
   uffdio_api api{UFFD_API, UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0};
-  if (::ioctl(fd, UFFDIO_API, &api) != 0) skip("userfaultfd write-protection");
+  if (::ioctl(fd, UFFDIO_API, &api) != 0) skip("userfaultfd-wp");
   char* memory = map(4 * kPage);
   for (std::uint32_t i = 0; i < 4; i++) fill(memory + i * kPage, i);
   uffdio_register ask{{reinterpret_cast<std::uint64_t>(memory), 4 * kPage}, UFFDIO_REGISTER_MODE_WP, 0};

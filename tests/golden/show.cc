@@ -22,6 +22,7 @@ std::string without_host(const std::string& text) {
   static const std::pair<std::regex, const char*> kReplacements[] = {
       {std::regex("taken .* UTC on Linux .* by bpfckpt [0-9.]+"),
        "taken TIME UTC on Linux HOST by bpfckpt VERSION"},
+      {std::regex("taken [0-9]{4}-[-0-9]+ [0-9:]+ UTC on Linux [^<\"]+"), "taken TIME UTC on Linux HOST"},
       {std::regex("\"(program_version|kernel_release|created_unix_ns|boot_id)\": \".*\""),
        "\"$1\": \"...\""}};
   std::string out = text;
@@ -79,6 +80,12 @@ TEST_CASE("show") {
   }
   SUBCASE("JSON of one process") {
     check_golden("show_process.json", shown({.common = {.json = true}, .pid = 101}, directory));
+  }
+  SUBCASE("a graph") {
+    check_golden("show.dot", shown({.as = ShowOptions::As::Dot}, directory));
+  }
+  SUBCASE("a page") {
+    check_golden("show.html", shown({.as = ShowOptions::As::Html}, directory));
   }
   SUBCASE("no such process") {
     std::ostringstream out;

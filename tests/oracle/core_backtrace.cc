@@ -217,7 +217,7 @@ std::string without_layout_warnings(const std::string& text) {
 }  // namespace
 
 TEST_CASE("gdb reads the core of a process with four threads") {
-  REQUIRE_FEATURE(std::system("gdb --version >/dev/null 2>&1") == 0, "gdb");
+  REQUIRE_FEATURE(std::system("gdb --version >/dev/null 2>&1") == 0, "program gdb");
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
   pid_t pid = fork();

@@ -136,7 +136,10 @@ TEST_CASE("flags, as smaps shows them, and the sizes of the kernel's own mapping
     if (!line.starts_with("VmFlags:")) continue;
     std::istringstream words(line.substr(8));
     for (std::string word; words >> word;)
-      if (auto bit = bits.find(word); bit != bits.end()) expected[start] |= bit->second;
+      if (auto bit = bits.find(word); bit != bits.end())
+        expected[start] |= bit->second;
+      else if (word == "??")  // 6.1 has no letters for that one
+        known &= ~bits.at("lf");
   }
   auto model = model_of(target.pid());
   std::uint64_t seen = 0;

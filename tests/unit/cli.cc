@@ -138,6 +138,29 @@ TEST_CASE("show, core and verify") {
   CHECK(core.common.log_file.empty());
 }
 
+TEST_CASE("pictures of a checkpoint") {
+  CHECK(parsed<ShowOptions>({"show"}).as == ShowOptions::As::Text);
+  CHECK(parsed<ShowOptions>({"show", "--dot"}).as == ShowOptions::As::Dot);
+  CHECK(parsed<ShowOptions>({"show", "--html"}).as == ShowOptions::As::Html);
+  CHECK(refused({"show", "--html", "--json"}).find("exclude") != std::string::npos);
+  CHECK(refused({"show", "--html", "--pid", "3"}).find("whole tree") != std::string::npos);
+}
+
+TEST_CASE("what of the CPU is compared") {
+  auto checks = [](std::vector<std::string> words) {
+    words.insert(words.begin(), "restore");
+    auto options = parsed<RestoreOptions>(words);
+    return fmt::format("{:d}{:d}{:d}", options.cpu_instructions, options.cpu_state, options.cpu_model);
+  };
+  CHECK(checks({}) == "110");
+  CHECK(checks({"--cpu-cap"}) == "111");
+  CHECK(checks({"--cpu-cap=none"}) == "000");
+  CHECK(checks({"--cpu-cap", "ins"}) == "100");
+  CHECK(checks({"--cpu-cap=fpu,cpu"}) == "011");
+  CHECK(refused({"restore", "--cpu-cap=sse"}).find("--cpu-cap sse") != std::string::npos);
+  CHECK(refused({"dump", "-t1", "--cpu-cap=sse"}).find("--cpu-cap sse") != std::string::npos);
+}
+
 TEST_CASE("sizes") {
   auto limit = [](const std::string& size) {
     return parsed<DumpOptions>({"dump", "-t1", "--ghost-limit", size}).policy.ghost_limit_bytes;

@@ -3,6 +3,7 @@
 
 #include <sys/utsname.h>
 
+#include <utility>
 #include <vector>
 
 #include "cmd/report.h"
@@ -32,15 +33,23 @@ Result<std::vector<const kernel::Feature*>> wanted(const CheckOptions& options) 
   return rows;
 }
 
+void print_row(const Row& row, std::ostream& out) {
+  const auto& [feature, presence] = row;
+  out << fmt::format("{:3}  {:17} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
+  if (presence.there) return;
+  if (!presence.detail.empty()) out << fmt::format("{:23}{}\n", "", presence.detail);
+  out << fmt::format("{:23}lost: {}\n", "", feature->lost);
+  if (!feature->fallback.empty()) out << fmt::format("{:23}instead: {}\n", "", feature->fallback);
+}
+
 void print_text(const std::vector<Row>& rows, bool good, std::ostream& out) {
-  for (const auto& [feature, presence] : rows) {
-    out << fmt::format("{:3}  {:17} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
-    if (presence.there) continue;
-    if (!presence.detail.empty()) out << fmt::format("{:23}{}\n", "", presence.detail);
-    out << fmt::format("{:23}lost: {}\n", "", feature->lost);
-    if (!feature->required()) out << fmt::format("{:23}instead: {}\n", "", feature->fallback);
+  bool kept = false;
+  for (const Row& row : rows) {
+    if (row.feature->need == kernel::Feature::Need::Kept && !std::exchange(kept, true) && rows.size() > 1)
+      out << "\nWhat programs may use, and a checkpoint keeps or names:\n";
+    print_row(row, out);
   }
-  if (good) out << "Looks good.\n";
+  if (good) out << (kept && rows.size() > 1 ? "\n" : "") << "Looks good.\n";
 }
 
 void print_json(const std::vector<Row>& rows, bool good, std::ostream& out) {
@@ -50,10 +59,11 @@ void print_json(const std::vector<Row>& rows, bool good, std::ostream& out) {
   const char* separator = "";
   for (const auto& [feature, presence] : rows) {
     out << fmt::format(
-        R"({}{{"name":{},"there":{},"required":{},"detail":{},"purpose":{},"lost":{},"fallback":{}}})",
-        separator, json_quote(feature->name), presence.there, feature->required(),
-        json_quote(presence.detail), json_quote(feature->purpose), json_quote(feature->lost),
-        json_quote(feature->fallback));
+        R"({}{{"name":{},"there":{},"need":{},"required":{},"detail":{},"purpose":{},"how":{},"lost":{},)"
+        R"("fallback":{}}})",
+        separator, json_quote(feature->name), presence.there, json_quote(to_string(feature->need)),
+        feature->required(), json_quote(presence.detail), json_quote(feature->purpose),
+        json_quote(feature->how), json_quote(feature->lost), json_quote(feature->fallback));
     separator = ",";
   }
   out << "]}\n";

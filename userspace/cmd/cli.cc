@@ -58,7 +58,7 @@ struct Settings {
   std::string network_lock = "bpf";
   bool unprivileged = false;
   std::string root;
-  bool all = false, unsupported = false;
+  bool all = false, unsupported = false, dot = false, html = false;
   Words feature;
   Words config;
   bool default_config = true;
@@ -224,7 +224,8 @@ void Front::surroundings(Settings& s) {
   list(kDump | kRestore, "--cgroup-root", s.cgroup_root, "[CTL:]PATH", "where cgroups are put below");
   list(kDump | kRestore, "--action-script", s.action_script, "FILE", "run at the stages of dump and restore");
   value(kDump | kRestore, "--status-fd", s.status_fd, "FD", "write one 0 byte and close when ready");
-  list(kDump | kRestore, "--cpu-cap", s.cpu_cap, "CAP", "what of the CPU must match");
+  list(kDump | kRestore, "--cpu-cap", s.cpu_cap, "CAP",
+       "what of the CPU must be here that was there: ins, fpu, cpu, all, none (default: ins,fpu)");
   value(kDump | kRestore, "-r,--root", s.root, "PATH", "the root of the tree's mount namespace");
   boolean(kDump | kRestore | kDiagnose | kCheck, "--unprivileged", s.unprivileged,
           "run with few capabilities, saying what is out of reach");
@@ -234,6 +235,8 @@ void Front::reports(Settings& s) {
   group_ = "Reports";
   boolean(kDump | kRestore, "--display-stats", s.display_stats, "print timings and counts");
   list(kCheck, "--feature", s.feature, "F", "only this feature");
+  boolean(kShow, "--dot", s.dot, "the tree and what is shared as a graph for graphviz");
+  boolean(kShow, "--html", s.html, "the same, memory and timings as one web page");
 }
 
 void Front::reserved(Settings& s) {
@@ -407,6 +410,26 @@ Result<DumpPolicy> dump_policy(const Settings& s) {
   return policy;
 }
 
+// "ins", "fpu,ins", "all": what is named is compared, and nothing else.
+Result<void> set_cpu_checks(const Words& lists, RestoreOptions& restore) {
+  if (lists.empty()) return {};
+  restore.cpu_instructions = restore.cpu_state = restore.cpu_model = false;
+  for (const std::string& list : lists) {
+    for (std::size_t at = 0; at <= list.size();) {
+      const std::size_t end = std::min(list.find(',', at), list.size());
+      const std::string word = list.substr(at, end - at);
+      const bool all = word == "all";
+      if (!all && word != "ins" && word != "fpu" && word != "cpu" && word != "none")
+        return fail(Error::usage(fmt::format("--cpu-cap {}: not one of all, ins, fpu, cpu, none", word)));
+      restore.cpu_instructions |= all || word == "ins";
+      restore.cpu_state |= all || word == "fpu";
+      restore.cpu_model |= all || word == "cpu";
+      at = end + 1;
+    }
+  }
+  return {};
+}
+
 Result<Command> dump_options(const Settings& s) {
   DumpOptions dump;
   dump.common = common_options(s, kDump);
@@ -416,6 +439,8 @@ Result<Command> dump_options(const Settings& s) {
     return fail(Error::usage("--leave-running and --leave-stopped exclude each other"));
   if (s.timeout_s > UINT32_MAX / 1000) return fail(Error::usage("--timeout: too long"));
   dump.pid = s.tree;
+  RestoreOptions checked;  // a checkpoint always says what CPU it is of
+  TRY(set_cpu_checks(s.cpu_cap, checked));
   TRY_ASSIGN(dump.policy, dump_policy(s));
   dump.leave_running = s.leave_running;
   dump.leave_stopped = s.leave_stopped;
@@ -440,7 +465,7 @@ Result<Command> restore_options(const Settings& s) {
   restore.link_remap = s.link_remap;
   restore.file_rwx_check = !s.skip_file_rwx_check;
   restore.file_validation = s.file_validation == "buildid" ? FileValidation::BuildId : FileValidation::Size;
-  restore.cpu_cap = s.cpu_cap;
+  TRY(set_cpu_checks(s.cpu_cap, restore));
   for (const auto& text : s.inherit_fd) {
     TRY_ASSIGN(auto inherited, parse_inherited(text));
     restore.inherit_fds.push_back(std::move(inherited));
@@ -465,6 +490,15 @@ Result<Command> diagnose_options(const Settings& s) {
   return diagnose;
 }
 
+Result<Command> show_options(const Settings& s) {
+  if (s.dot + s.html + s.json > 1) return fail(Error::usage("--dot, --html and --json exclude each other"));
+  if ((s.dot || s.html) && s.pid != 0) return fail(Error::usage("--dot and --html show the whole tree"));
+  ShowOptions show{.common = common_options(s, kShow), .pid = s.pid};
+  if (s.dot) show.as = ShowOptions::As::Dot;
+  if (s.html) show.as = ShowOptions::As::Html;
+  return show;
+}
+
 Result<Command> options_of(ActionSet action, const Settings& s) {
   TRY(check_external(s.external));
   if (!s.exec_cmd && !s.command.empty()) return fail(Error::usage("words after `--` belong to --exec-cmd"));
@@ -480,7 +514,7 @@ Result<Command> options_of(ActionSet action, const Settings& s) {
     case kClean:
       return CleanOptions{common_options(s, kClean), !s.images_dir.empty()};
     case kShow:
-      return ShowOptions{.common = common_options(s, kShow), .pid = s.pid};
+      return show_options(s);
     case kVerify:
       return VerifyOptions{common_options(s, kVerify)};
     case kCore:

@@ -4,15 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <set>
 
+#include "cmd/holders.h"
 #include "cmd/report.h"
+#include "cmd/shape.h"
 #include "cmd/text.h"
 #include "collect/collector.h"
 #include "diagnose/covered.h"
 #include "diagnose/look.h"
+#include "diagnose/vforks.h"
 #include "model/details.h"
 
 namespace bpfckpt {
@@ -167,15 +171,36 @@ void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
         << (list.empty() ? "" : ", and needed:" + list) << ".\n";
 }
 
-Result<std::vector<Diagnosed>> every_process(Collector& collector, const DumpPolicy& policy) {
+// What there is to say of one tree, its shape included.
+Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
+                                                 const std::function<Result<Model>()>& look,
+                                                 const DumpPolicy& policy,
+                                                 const std::vector<SpecialMapping>& special) {
+  TRY_ASSIGN(Model model, look());
+  std::vector<Diagnosed> processes = diagnose_model(model, policy);
+  std::vector<Item> more = find_lasting_shape(model, special, look);
+  TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
+  std::ranges::move(vforks, std::back_inserter(more));
+  for (Item& item : more) {
+    auto it = std::ranges::find(processes, item.pid, &Diagnosed::pid);
+    if (it == processes.end()) it = processes.begin();
+    it->items.push_back(std::move(item));
+  }
+  return processes;
+}
+
+Result<std::vector<Diagnosed>> every_process(Collector& collector, const DumpPolicy& policy,
+                                             const std::vector<SpecialMapping>& special) {
   TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
   std::vector<Diagnosed> processes;
   for (const TaskSummary& task : tasks) {
     if (task.tid != task.tgid || task.tgid == static_cast<std::uint32_t>(::getpid())) continue;
-    auto model = diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid));
-    if (!model && model.error().code() == Error::Code::TargetGone) continue;
-    if (!model) return fail(std::move(model.error()));
-    Diagnosed process = std::move(diagnose_model(*model, policy).front());
+    auto one = look_and_diagnose(
+        collector, [&] { return diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid)); }, policy,
+        special);
+    if (!one && one.error().code() == Error::Code::TargetGone) continue;
+    if (!one) return fail(std::move(one.error()));
+    Diagnosed process = std::move(one->front());
     process.parent_pid = task.real_parent;
     processes.push_back(std::move(process));
   }
@@ -258,12 +283,14 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
 
 Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   TRY_ASSIGN(Collector collector, Collector::open());
+  TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;
   if (options.all) {
-    TRY_ASSIGN(processes, every_process(collector, options.policy));
+    TRY_ASSIGN(processes, every_process(collector, options.policy, special));
   } else {
-    TRY_ASSIGN(Model model, diagnose::look(collector, static_cast<pid_t>(options.pid)));
-    processes = diagnose_model(model, options.policy);
+    auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
+    TRY_ASSIGN(processes, look_and_diagnose(collector, look, options.policy, special));
+    TRY(name_holders(collector, processes));
   }
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
   return is_dumpable(processes) ? 0 : 1;

@@ -3,13 +3,9 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <cstdio>
-#include <memory>
-
+#include "cmd/shape.h"
 #include "cmd/stages.h"
 #include "dump/dump.h"
-#include "restore/environment.h"
-#include "restore/planner.h"
 
 namespace bpfckpt {
 namespace {
@@ -32,13 +28,6 @@ void print_stats(const pb::Stats& stats, bool json, std::ostream& out) {
       stats.pages_written(), stats.pages_shared());
 }
 
-int most_mappings() {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/sys/vm/max_map_count", "re"),
-                                                       std::fclose);
-  int value = 0;
-  return file != nullptr && std::fscanf(file.get(), "%d", &value) == 1 ? value : INT32_MAX;
-}
-
 }  // namespace
 
 Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
@@ -52,10 +41,8 @@ Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
   dump.at_stage = [&](const char* stage) {
     return run_action_scripts(options.tree.action_scripts, stage, options.common.images_dir, dump.root);
   };
-  dump.check_shape = [&](const Model& model, const std::vector<SpecialMapping>& special) {
-    restore::RestorePolicy policy;
-    policy.shell_job = options.policy.shell_job;
-    return restore::check_shape(model, policy, restore::HostEnvironment(special), most_mappings());
+  dump.find_shape = [](const Model& model, const std::vector<SpecialMapping>& special, const auto& again) {
+    return again ? find_lasting_shape(model, special, again) : find_shape(model, special);
   };
   MoreDescriptors more;
   TRY_ASSIGN(pb::Stats stats, dump::dump(dump));

@@ -23,7 +23,6 @@ inline constexpr NotYet kNotYet[] = {
     {"cgroup-root", kAnyAction},
     {"freeze-cgroup", kAnyAction},
     {"root", kAnyAction},
-    {"cpu-cap", kAnyAction},
     {"unprivileged", kAnyAction},
     {"join-ns", kAnyAction},
     // Page tracking and transport.

@@ -72,7 +72,10 @@ struct RestoreOptions {
   bool link_remap = false;
   bool file_rwx_check = true;  // --skip-file-rwx-check
   FileValidation file_validation = FileValidation::Size;
-  std::vector<std::string> cpu_cap;  // what of the CPU must match; empty: all of it
+  // --cpu-cap: what of the CPU must be here that was there; without it instructions and registers.
+  bool cpu_instructions = true;
+  bool cpu_state = true;
+  bool cpu_model = false;
   std::vector<InheritedFd> inherit_fds;
   std::vector<std::string> external;  // "dev[MAJ/MIN]:NAME", ...
   std::string pidfile;                // empty: none; already put below work_dir

@@ -62,6 +62,7 @@ Result<int> run_restore(const RestoreOptions& options, std::ostream& out) {
   restore.leave_stopped = options.leave_stopped;
   restore.file_rwx_check = options.file_rwx_check;
   restore.network_lock = options.tree.network_lock == NetworkLock::Bpf;
+  restore.cpu = {options.cpu_instructions, options.cpu_state, options.cpu_model};
   {
     TRY_ASSIGN(Collector collector, Collector::open());
     TRY_ASSIGN(restore.special_mappings, collector.own_special_mappings());

@@ -11,7 +11,9 @@
 namespace bpfckpt {
 
 struct ShowOptions {
+  enum class As { Text, Dot, Html };  // Dot: a graph for graphviz; Html: one self-contained page
   CommonOptions common;   // json: one object {manifest, tasks, memory, files}, in protobuf's own JSON
+  As as = As::Text;       // not Text: without json and pid
   std::uint32_t pid = 0;  // only this process, in full; 0: all
   unsigned width = 0;     // lines are cut to that many characters; 0: not at all
 };

@@ -8,7 +8,8 @@
 // call again when they go on; of a running tree they are told by the process that they belong to. Who holds
 // a description besides the tree: nothing in the kernel lists that, but there are more references to it than
 // the tree's descriptors and mappings. A thread inside of a system call has one too, if it shares its
-// descriptors (fs/file.c:fdget()), so that they are counted of stopped tasks only.
+// descriptors (fs/file.c:fdget()); so of running tasks the count may be too high by some, for a moment
+// (diagnose/look.cc looks again), or for long where one waits for a lock of that very description.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -70,9 +71,10 @@ void Builder::add_locks() {
       lock.set_has_waiter(true);
       lock.set_waiter_pid(static_cast<std::uint32_t>(std::max(record->waiter_pid, 0)));
     }
+    const bool in_use = records_.of_running() && record->has_waiter != 0 && own_waiter;
     if (lock.kind() == pb::LOCK_POSIX) {
       lock.set_fd_table_id(table_ids_.find(record->owner));
-    } else if (!records_.of_running()) {
+    } else if (!in_use) {
       const std::uint64_t own = references_[lock.file_id()];
       if (record->references > own)
         lock.set_outside_holders(static_cast<std::uint32_t>(record->references - own));

@@ -13,6 +13,7 @@
 #include "collect/clocks.h"
 #include "collect/restart.h"
 #include "model/details.h"
+#include "model/kernel_thread.h"
 
 namespace bpfckpt::collect {
 namespace {
@@ -23,6 +24,7 @@ constexpr std::uint64_t kJobctlStopSignal = 0xffff;  // include/linux/sched/jobc
 constexpr std::uint64_t kSaImmutable = 0x00800000;  // include/linux/signal_types.h: a fatal signal was forced
 constexpr std::uint32_t kPfMceProcess = 0x80;       // include/linux/sched.h: PF_MCE_PROCESS
 constexpr std::uint32_t kPfMceEarly = 0x08000000;   // PF_MCE_EARLY
+constexpr std::uint32_t kPfKthread = 0x00200000;    // PF_KTHREAD
 constexpr int kNice0 = 120;                         // static_prio of nice 0
 
 // linux/prctl.h, PR_SPEC_*, of a pair of PFA_* bits (include/linux/sched.h).
@@ -220,6 +222,7 @@ void Builder::fill_obstacles(const Group& group, pb::Process& process) {
     flags |= task->flags;
     groups |= too_many_groups_.contains(task->cred);
   }
+  if ((group.threads.front()->task_flags & kPfKthread) != 0) process.add_obstacles(kKernelThread);
   if (const std::string names = foreign_namespaces(group); !names.empty())
     process.add_obstacles(std::string(kForeignNamespaces) + names);
   if (groups) process.add_obstacles("more-groups-than-can-be-read");

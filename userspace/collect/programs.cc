@@ -79,14 +79,31 @@ Result<ProgramFds> open_pins(const std::string& directory) {
   return fds;
 }
 
-Result<ProgramFds> load() {
-  ::libbpf_set_print(log_libbpf);
-  Skeleton skeleton(bpfckpt_bpf::open(), bpfckpt_bpf::destroy);
+// Types that this kernel has not (they are another kernel's) libbpf looks for in the kernel's modules, too,
+// which takes CAP_SYS_ADMIN (BPF_BTF_GET_NEXT_ID). It does not where it was told whose types to use: the same
+// that it takes by itself, which it reads twice then.
+enum class Types { OfKernelAndModules, OfKernel };
+
+// 0, or -errno of what could not be loaded.
+Result<int> try_load(Types types, Skeleton& skeleton) {
+  LIBBPF_OPTS(bpf_object_open_opts, options);
+  if (types == Types::OfKernel) options.btf_custom_path = "/sys/kernel/btf/vmlinux";
+  skeleton.reset(bpfckpt_bpf::open(&options));
   if (!skeleton) return fail(Error::system("open BPF object"));
   const int cpus = ::libbpf_num_possible_cpus();
   if (cpus < 0) return fail(Error::system("possible cpus", -cpus));
   skeleton->rodata->cpu_mask_bytes = static_cast<__u32>((cpus + 63) / 64 * 8);
-  if (const int err = bpfckpt_bpf::load(skeleton.get()); err != 0)
+  return bpfckpt_bpf::load(skeleton.get());
+}
+
+Result<ProgramFds> load() {
+  ::libbpf_set_print(log_libbpf);
+  Skeleton skeleton(nullptr, bpfckpt_bpf::destroy);
+  TRY_ASSIGN(int err, try_load(Types::OfKernelAndModules, skeleton));
+  if (err == -EPERM) {
+    TRY_ASSIGN(err, try_load(Types::OfKernel, skeleton));
+  }
+  if (err != 0)
     return fail(
         Error::missing_feature(fmt::format("load BPF programs (needs CAP_BPF and CAP_PERFMON, and a kernel "
                                            "with BTF; -v4 shows libbpf's words): {}",

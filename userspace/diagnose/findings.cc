@@ -13,6 +13,7 @@
 #include "kinds/names.h"
 #include "kinds/procfs.h"
 #include "model/details.h"
+#include "model/kernel_thread.h"
 #include "model/vm_flags.h"
 
 namespace bpfckpt::diagnose {
@@ -82,7 +83,9 @@ class Finder {
     if (process.pid() == static_cast<std::uint32_t>(::getpid()))
       add_process(unsupported("bpfckpt", "it is this bpfckpt, which cannot stop itself"));
     for (const std::string& obstacle : process.obstacles()) {
-      if (obstacle.starts_with(kForeignNamespaces))
+      if (obstacle == kKernelThread)
+        add_process(unsupported(obstacle, "it is a thread of the kernel"));
+      else if (obstacle.starts_with(kForeignNamespaces))
         add_process(
             unsupported("namespaces", fmt::format("it lives in namespaces of its own ({}), which is not "
                                                   "supported yet",

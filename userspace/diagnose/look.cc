@@ -1,17 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/look.h"
 
+#include <time.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
 #include "kinds/marks.h"
 
 namespace bpfckpt::diagnose {
 namespace {
 
+// Who is said to share a lock may be a thread of the tree in the middle of a system call
+// (collect/build_locks.cc): only what several looks agree on is so.
+constexpr int kMoreLooks = 3;
+constexpr timespec kBetweenLooks{0, 500'000};
+
+using LockKey = std::tuple<int, std::uint64_t, std::uint32_t, std::uint64_t>;
+
+LockKey key_of(const pb::FileLock& lock, const ModelIndex& index) {
+  const pb::File* file = index.file(lock.file_id());
+  return {lock.kind(), file == nullptr ? 0 : file->inode().number(),
+          file == nullptr ? 0 : file->inode().device(), lock.start()};
+}
+
+std::set<LockKey> shared_locks(const Model& model) {
+  const ModelIndex index(model);
+  std::set<LockKey> shared;
+  for (const pb::FileLock& lock : model.files.locks())
+    if (lock.outside_holders() != 0) shared.insert(key_of(lock, index));
+  return shared;
+}
+
 Result<Model> model_of(Collector& collector, const std::vector<pid_t>& processes) {
   TRY_ASSIGN(collect::Records records, collector.collect(processes, Collector::Tasks::Running));
   auto model = to_model(records, processes.front());
   collector.recycle(std::move(records));
-  if (model) TRY(kinds::look_up_targets(*model));
   return model;
+}
+
+Result<void> confirm_shared_locks(Collector& collector, const std::vector<pid_t>& processes, Model& model) {
+  std::set<LockKey> shared = shared_locks(model);
+  for (int i = 0; i < kMoreLooks && !shared.empty(); i++) {
+    ::nanosleep(&kBetweenLooks, nullptr);
+    TRY_ASSIGN(const Model again, model_of(collector, processes));
+    const std::set<LockKey> still = shared_locks(again);
+    std::erase_if(shared, [&](const LockKey& key) { return !still.contains(key); });
+  }
+  const ModelIndex index(model);
+  for (pb::FileLock& lock : *model.files.mutable_locks())
+    if (!shared.contains(key_of(lock, index))) lock.set_outside_holders(0);
+  return {};
 }
 
 }  // namespace
@@ -22,11 +62,18 @@ Result<Model> look(Collector& collector, pid_t root) {
   for (const TaskSummary& task : tasks)
     if (task.tid == task.tgid) processes.push_back(static_cast<pid_t>(task.tgid));
   if (processes.empty()) return fail(Error::target_gone(fmt::format("pid {}: no such process", root)));
-  return model_of(collector, processes);
+  TRY_ASSIGN(Model model, model_of(collector, processes));
+  TRY(confirm_shared_locks(collector, processes, model));
+  TRY(kinds::look_up_targets(model));
+  return model;
 }
 
 Result<Model> look_at_one(Collector& collector, pid_t pid) {
-  return model_of(collector, {pid});
+  TRY_ASSIGN(Model model, model_of(collector, {pid}));
+  // Whom it shares them with may belong to its tree.
+  for (pb::FileLock& lock : *model.files.mutable_locks()) lock.set_outside_holders(0);
+  TRY(kinds::look_up_targets(model));
+  return model;
 }
 
 }  // namespace bpfckpt::diagnose

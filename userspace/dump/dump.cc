@@ -2,6 +2,7 @@
 #include "dump/dump.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -19,14 +20,32 @@
 #include "dump/process_state.h"
 #include "dump/taken_tree.h"
 #include "image/writer.h"
+#include "kernel/cpu.h"
 #include "kinds/marks.h"
 #include "model/living_thread.h"
+#include "model/own_vdso.h"
 
 namespace bpfckpt::dump {
 namespace {
 
 // How long requests to disks may take that were made before the freeze.
 constexpr std::chrono::milliseconds kAioPatience{1000};
+
+// What a restore on another kernel or another machine has to know of this one.
+Result<void> keep_machine(image::ImageWriter& writer, const std::vector<SpecialMapping>& special,
+                          pb::Manifest& manifest) {
+  const kernel::CpuFeatures cpu = kernel::cpu_features();
+  manifest.mutable_cpu()->mutable_cpuid()->Assign(cpu.cpuid.begin(), cpu.cpuid.end());
+  manifest.mutable_cpu()->set_xfeatures(cpu.xfeatures);
+  manifest.mutable_cpu()->set_xsave_size(cpu.xsave_size);
+  const std::span<const std::byte> vdso = own_vdso(special);
+  if (vdso.empty()) return {};
+  TRY_ASSIGN(image::RawImage image, writer.create_raw("vdso"));
+  if (::pwrite(image.fd, vdso.data(), vdso.size(), 0) != static_cast<ssize_t>(vdso.size()))
+    return fail(Error::system(fmt::format("write {}", image.name)));
+  manifest.set_vdso_image(image.name);
+  return {};
+}
 
 // All findings at once, not the first one.
 Result<void> refuse(const std::vector<diagnose::Item>& items) {
@@ -106,15 +125,19 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(options.images_dir, {.durable = false}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   Connections connections(options.policy);
+  TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   {
-    TRY_ASSIGN(Model model, diagnose::look(collector, options.root));
+    auto look = [&] { return diagnose::look(collector, options.root); };
+    TRY_ASSIGN(Model model, look());
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
+    std::ranges::move(options.find_shape(model, special, look), std::back_inserter(items));
     TRY(refuse(items));
     warn(model, options.policy);
     TRY(connections.prepare(model));
   }
-  TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
+  pb::Manifest manifest;
+  TRY(keep_machine(writer, special, manifest));
   TRY(options.at_stage("pre-dump"));
   target::Waiter waiter;
   target::RobustList robust;
@@ -154,7 +177,7 @@ Result<pb::Stats> dump(const Options& options) {
   }
   stats.set_frozen_us(frozen.us());
 
-  TRY(options.check_shape(model, special));
+  TRY(refuse(options.find_shape(model, special, {})));
 
   // After: nobody waits for us any more, or everybody will be killed.
   TRY(kinds::look_up_targets(model));
@@ -162,7 +185,6 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(refuse(diagnose::find_covered(model)));
   count(model, stats);
   stats.set_total_us(total.us());
-  pb::Manifest manifest;
   manifest.set_program_version(BPFCKPT_VERSION);
   keep_options(options.policy, options.after, *manifest.mutable_options());
   *manifest.mutable_stats() = stats;

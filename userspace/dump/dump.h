@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "diagnose/findings.h"
 #include "images/manifest.pb.h"
 #include "kinds/policy.h"
 #include "model/model.h"
@@ -24,8 +25,12 @@ struct Options {
   After after = After::Kill;
   // Called at "pre-dump" and "post-dump" and so on; an error ends the dump.
   std::function<Result<void>(const char* stage)> at_stage;
-  // Whether a restore can make such a tree again; asked when all is read, and an error lets the tree go on.
-  std::function<Result<void>(const Model&, const std::vector<SpecialMapping>&)> check_shape;
+  // What of the tree's shape a restore could not make again. Asked of the running tree, where `again` looks a
+  // second time, before anything is stopped; and, with `again` empty, when all is read.
+  using FindShape = std::vector<diagnose::Item>(const Model& model,
+                                                const std::vector<SpecialMapping>& special,
+                                                const std::function<Result<Model>()>& again);
+  std::function<FindShape> find_shape;
 };
 
 // Leaves a complete checkpoint in the directory, or an error, no manifest, and a tree that runs on.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace bpfckpt::kernel {
@@ -15,5 +16,12 @@ struct CpuFeatures {
 };
 
 CpuFeatures cpu_features();
+
+// Names of instructions that programs may have found on `had` and do not find on `here`.
+std::vector<std::string> missing_instructions(const CpuFeatures& had, const CpuFeatures& here);
+// The same of registers that the kernel switches on.
+std::vector<std::string> missing_state(const CpuFeatures& had, const CpuFeatures& here);
+// The same vendor, family, model and stepping?
+bool same_model(const CpuFeatures& a, const CpuFeatures& b);
 
 }  // namespace bpfckpt::kernel

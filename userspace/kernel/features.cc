@@ -9,6 +9,8 @@
 #include <linux/mount.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,6 +25,7 @@
 #include <memory>
 
 #include "base/fd.h"
+#include "kernel/cpu.h"
 #include "kernel/network_lock.h"
 
 namespace bpfckpt::kernel {
@@ -182,33 +185,198 @@ Presence probe_tcx_links() {
   return has_tcx_links() ? yes() : no("needs Linux 6.6");
 }
 
+// Whether the kernel knows a call, and lets us make it, that was given nonsense.
+Presence known(long result) {
+  if (result < 0 && (errno == ENOSYS || errno == EPERM || errno == EACCES)) return no_errno();
+  return yes();
+}
+// Whether the call gave a descriptor, which is closed.
+Presence gives_fd(long result) {
+  return Fd(static_cast<int>(result)) ? yes() : no_errno();
+}
+
+Presence probe_seccomp_filters() {
+  std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
+  if (!types) return no("no BTF of the kernel");
+  return btf__find_by_name_kind(types.get(), "seccomp_get_filter", BTF_KIND_FUNC) >= 0
+             ? yes()
+             : no("no seccomp_get_filter");
+}
+
+Presence probe_timer_ids() {
+  constexpr int kPrTimerCreateRestoreIds = 77, kGet = 2;  // include/uapi/linux/prctl.h, since 6.16
+  return ::prctl(kPrTimerCreateRestoreIds, kGet, 0, 0, 0) >= 0 ? yes() : no_errno();
+}
+
+Presence probe_aio() {
+  return known(::syscall(SYS_io_setup, 0, nullptr));
+}
+Presence probe_io_uring() {
+  return known(::syscall(SYS_io_uring_setup, 0, nullptr));
+}
+Presence probe_userfaultfd() {
+  return gives_fd(::syscall(SYS_userfaultfd, O_CLOEXEC));
+}
+
+Presence probe_userfaultfd_wp() {
+  Fd fd(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC)));
+  if (!fd) return no_errno();
+  uffdio_api api{UFFD_API, 0, 0};
+  if (::ioctl(fd.get(), UFFDIO_API, &api) != 0) return no_errno();
+  return (api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0 ? yes() : no("not among its features");
+}
+
+Presence probe_mqueue() {
+  return known(::syscall(SYS_mq_open, "bpfckpt-no-such-queue", O_RDONLY, 0, nullptr));
+}
+Presence probe_sysvipc() {
+  return known(::syscall(SYS_shmget, 0 /*IPC_PRIVATE*/, 0, 0));
+}
+Presence probe_inotify() {
+  return gives_fd(::syscall(SYS_inotify_init1, O_CLOEXEC));
+}
+Presence probe_fanotify() {
+  return gives_fd(::syscall(SYS_fanotify_init, 1 /*FAN_CLOEXEC*/, 0));
+}
+Presence probe_landlock() {
+  constexpr long kCreateRuleset = 444;  // the same number on every architecture; flag 1: the version
+  return ::syscall(kCreateRuleset, nullptr, 0, 1) >= 1 ? yes() : no_errno();
+}
+Presence probe_mseal() {
+  constexpr long kMseal = 462;
+  return known(::syscall(kMseal, 0, 0, 1));
+}
+Presence probe_mdwe() {
+  constexpr int kPrGetMdwe = 66;
+  return ::prctl(kPrGetMdwe, 0, 0, 0, 0) >= 0 ? yes() : no_errno();
+}
+
+Presence probe_guard_regions() {
+  constexpr int kGuardInstall = 102;
+  const auto len_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  Mapping page(::mmap(nullptr, len_bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), len_bytes);
+  if (page.data() == MAP_FAILED) return no_errno();
+  return ::madvise(page.data(), len_bytes, kGuardInstall) == 0 ? yes() : no_errno();
+}
+
+Presence probe_protection_keys() {
+  const long key = ::syscall(SYS_pkey_alloc, 0, 0);
+  if (key < 0) return no_errno();
+  ::syscall(SYS_pkey_free, key);
+  return yes();
+}
+Presence probe_memory_policy() {
+  return ::syscall(SYS_get_mempolicy, nullptr, nullptr, 0, nullptr, 0) == 0 ? yes() : no_errno();
+}
+Presence probe_hugetlb() {
+  return gives_fd(::syscall(SYS_memfd_create, "probe", MFD_CLOEXEC | MFD_HUGETLB));
+}
+Presence probe_rseq() {
+  return known(::syscall(SYS_rseq, nullptr, 0, ~0, 0));
+}
+Presence probe_seccomp_listener() {
+  seccomp_notif_sizes sizes{};
+  return ::syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) == 0 ? yes() : no_errno();
+}
+Presence probe_pidfd_thread() {
+  constexpr int kPidfdThread = O_EXCL;
+  return gives_fd(::syscall(SYS_pidfd_open, ::getpid(), kPidfdThread));
+}
+Presence probe_perf_events() {
+  return known(::syscall(SYS_perf_event_open, nullptr, 0, -1, -1, 0));
+}
+Presence probe_overlayfs() {
+  return gives_fd(::syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC));
+}
+Presence probe_avx() {
+  constexpr std::uint64_t kYmm = 4;
+  return (cpu_features().xfeatures & kYmm) != 0 ? yes() : no("not enabled");
+}
+
+constexpr const char* kLostKept = "restore of checkpoints that have it";
+
+constexpr auto kRequired = Feature::Need::Required;
+constexpr auto kReplaced = Feature::Need::Replaced;
+constexpr auto kKept = Feature::Need::Kept;
+
 constexpr Feature kFeatures[] = {
-    {"capabilities", "reading and stopping any process, choosing pids", "dump and restore", "",
+    {"capabilities", kRequired, "reading and stopping any process, choosing pids",
+     "capget(2): CAP_SYS_PTRACE, CAP_BPF, CAP_PERFMON, CAP_CHECKPOINT_RESTORE", "dump and restore", "",
      probe_capabilities},
-    {"ptrace", "stopping tasks and setting their registers", "dump and restore", "", probe_ptrace},
-    {"btf", "BPF programs that fit this kernel (CONFIG_DEBUG_INFO_BTF)", "dump, diagnose and restore", "",
-     probe_btf},
-    {"bpf-iterators", "reading tasks, open files and mappings", "dump, diagnose and restore", "",
+    {"ptrace", kRequired, "stopping tasks and setting their registers", "kernel.yama.ptrace_scope is not 3",
+     "dump and restore", "", probe_ptrace},
+    {"btf", kRequired, "BPF programs that fit this kernel (CONFIG_DEBUG_INFO_BTF)",
+     "/sys/kernel/btf/vmlinux can be read", "dump, diagnose and restore", "", probe_btf},
+    {"bpf-iterators", kRequired, "reading tasks, open files and mappings",
+     "BTF has bpf_iter_task, bpf_iter_task_file and bpf_iter_task_vma", "dump, diagnose and restore", "",
      probe_iterators},
-    {"bpf-loop", "walking the kernel's lists", "dump, diagnose and restore", "", probe_bpf_loop},
-    {"bpffs", "keeping loaded programs between runs", "tens of milliseconds a dump",
-     "the programs are loaded each time", probe_bpffs},
-    {"map-files", "sharing memory with the parasite", "dump", "", probe_map_files},
-    {"process-vm", "reading and writing the memory of targets", "dump and restore", "", probe_process_vm},
-    {"pidfd-getfd", "borrowing and handing over descriptors", "dump and restore", "", probe_pidfd_getfd},
-    {"futex-waitv", "a parasite that sees bpfckpt's death", "dump and restore", "", probe_futex_waitv},
-    {"pagemap-scan", "finding the pages to keep", "time, in large and sparse address spaces",
-     "reading the pagemap", probe_pagemap_scan},
-    {"clone3-set-tid", "restoring with the same pids", "restore", "", probe_clone3_set_tid},
-    {"set-mm-map", "restoring brk, arguments and auxv (CONFIG_CHECKPOINT_RESTORE)", "restore", "",
-     probe_set_mm_map},
-    {"executable-memfd", "starting the stub that a restored tree is forked from", "restore", "",
-     probe_executable_memfd},
-    {"netfilter-links", "dropping the packets of connections that nobody has", "nothing",
+    {"bpf-loop", kRequired, "walking the kernel's lists (since 5.17)",
+     "a program that calls bpf_loop() loads", "dump, diagnose and restore", "", probe_bpf_loop},
+    {"bpffs", kReplaced, "keeping loaded programs between runs", "fsopen(2) of bpf",
+     "tens of milliseconds a dump", "the programs are loaded each time", probe_bpffs},
+    {"map-files", kRequired, "sharing memory with the parasite",
+     "a shared mapping of our own is opened below /proc/self/map_files", "dump", "", probe_map_files},
+    {"process-vm", kRequired, "reading and writing the memory of targets", "process_vm_readv(2) of a byte",
+     "dump and restore", "", probe_process_vm},
+    {"pidfd-getfd", kRequired, "borrowing and handing over descriptors", "pidfd_getfd(2) says EBADF",
+     "dump and restore", "", probe_pidfd_getfd},
+    {"futex-waitv", kRequired, "a parasite that sees bpfckpt's death (since 5.16)",
+     "futex_waitv(2) says EINVAL", "dump and restore", "", probe_futex_waitv},
+    {"pagemap-scan", kReplaced, "finding the pages to keep (since 6.7)", "ioctl PAGEMAP_SCAN of a page",
+     "time, in large and sparse address spaces", "reading the pagemap", probe_pagemap_scan},
+    {"clone3-set-tid", kRequired, "restoring with the same pids",
+     "clone3(2) with a pid that is taken says EEXIST", "restore", "", probe_clone3_set_tid},
+    {"set-mm-map", kRequired, "restoring brk, arguments and auxv (CONFIG_CHECKPOINT_RESTORE)",
+     "prctl PR_SET_MM_MAP_SIZE", "restore", "", probe_set_mm_map},
+    {"executable-memfd", kRequired, "starting the stub that a restored tree is forked from",
+     "memfd_create(2), with MFD_EXEC where it is known", "restore", "", probe_executable_memfd},
+    {"seccomp-filters", kRequired, "reading the seccomp filters of processes",
+     "BTF has seccomp_get_filter() (CONFIG_SECCOMP_FILTER, CONFIG_CHECKPOINT_RESTORE)",
+     "dump of processes under a filter", "", probe_seccomp_filters},
+    {"timer-ids", kReplaced, "POSIX timers with the same ids (since 6.16)",
+     "prctl PR_TIMER_CREATE_RESTORE_IDS", "time, where ids are large",
+     "timers are made and deleted until the id comes", probe_timer_ids},
+    {"netfilter-links", kReplaced, "dropping the packets of connections that nobody has (since 6.4)",
+     "a link of a program to no family says EAFNOSUPPORT", "nothing",
      "tcx links, or clsact classifiers, on every interface", probe_netfilter_links},
-    {"tcx-links", "the same where netfilter takes no BPF program",
+    {"tcx-links", kReplaced, "the same where netfilter takes no BPF program (since 6.6)",
+     "a link of a program to no interface says ENODEV",
      "an unfinished network lock holds for up to a minute when bpfckpt is killed",
      "clsact classifiers on every interface", probe_tcx_links},
+    // What a program may use. It is kept where there is something to keep, so that nothing is lost without it
+    // but the restore of checkpoints that have it.
+    {"aio", kKept, "io_setup(2) rings", "io_setup(2) says EINVAL", kLostKept, "", probe_aio},
+    {"io-uring", kKept, "io_uring: recognised, and refused", "io_uring_setup(2) says EINVAL or EFAULT",
+     kLostKept, "", probe_io_uring},
+    {"userfaultfd", kKept, "userfaultfd(2)", "userfaultfd(2) gives a descriptor", kLostKept, "",
+     probe_userfaultfd},
+    {"userfaultfd-wp", kKept, "write protection by userfaultfd",
+     "UFFDIO_API has UFFD_FEATURE_PAGEFAULT_FLAG_WP", kLostKept, "", probe_userfaultfd_wp},
+    {"mqueue", kKept, "POSIX message queues", "mq_open(2) says ENOENT", kLostKept, "", probe_mqueue},
+    {"sysvipc", kKept, "System V IPC: recognised, and refused", "shmget(2) says EINVAL", kLostKept, "",
+     probe_sysvipc},
+    {"inotify", kKept, "inotify", "inotify_init1(2) gives a descriptor", kLostKept, "", probe_inotify},
+    {"fanotify", kKept, "fanotify", "fanotify_init(2) gives a descriptor", kLostKept, "", probe_fanotify},
+    {"landlock", kKept, "Landlock: recognised, and refused", "landlock_create_ruleset(2) tells its version",
+     kLostKept, "", probe_landlock},
+    {"mseal", kKept, "sealed memory (since 6.10)", "mseal(2) of nothing", kLostKept, "", probe_mseal},
+    {"mdwe", kKept, "PR_SET_MDWE (since 6.3)", "prctl PR_GET_MDWE", kLostKept, "", probe_mdwe},
+    {"guard-regions", kKept, "MADV_GUARD_INSTALL (since 6.13)", "madvise(2) of a page", kLostKept, "",
+     probe_guard_regions},
+    {"protection-keys", kKept, "memory protection keys", "pkey_alloc(2) gives a key", kLostKept, "",
+     probe_protection_keys},
+    {"memory-policy", kKept, "NUMA memory policies", "get_mempolicy(2)", kLostKept, "", probe_memory_policy},
+    {"hugetlb", kKept, "files on huge pages", "memfd_create(2) with MFD_HUGETLB", kLostKept, "",
+     probe_hugetlb},
+    {"rseq", kKept, "restartable sequences", "rseq(2) says EINVAL", kLostKept, "", probe_rseq},
+    {"seccomp-listener", kKept, "seccomp listeners: recognised, and refused",
+     "seccomp SECCOMP_GET_NOTIF_SIZES", kLostKept, "", probe_seccomp_listener},
+    {"pidfd-thread", kKept, "pidfds of threads (since 6.9)", "pidfd_open(2) with PIDFD_THREAD", kLostKept, "",
+     probe_pidfd_thread},
+    {"perf-events", kKept, "perf events: recognised, and refused", "perf_event_open(2) says EFAULT",
+     kLostKept, "", probe_perf_events},
+    {"overlayfs", kKept, "files on overlayfs", "fsopen(2) of overlay", kLostKept, "", probe_overlayfs},
+    {"avx", kKept, "registers of AVX", "XCR0", kLostKept, "", probe_avx},
 };
 
 }  // namespace
@@ -221,6 +389,18 @@ const Feature* find_feature(std::string_view name) {
   for (const auto& feature : kFeatures)
     if (feature.name == name) return &feature;
   return nullptr;
+}
+
+std::string_view to_string(Feature::Need need) {
+  switch (need) {
+    case Feature::Need::Required:
+      return "required";
+    case Feature::Need::Replaced:
+      return "replaced";
+    case Feature::Need::Kept:
+      return "kept";
+  }
+  return "?";
 }
 
 }  // namespace bpfckpt::kernel

@@ -11,15 +11,18 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <set>
 #include <thread>
 
 #include "base/fd.h"
 #include "images/kinds/regular.pb.h"
+#include "kernel/cpu.h"
 #include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/procfs.h"
+#include "target/arch.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -185,6 +188,45 @@ Result<void> check_files(const Model& model, bool permissions, const std::vector
   std::vector<std::string> lines;
   for (auto& [path, what] : wrong) lines.push_back(fmt::format("{}: {}", path, what));
   return fail(Error::conflict(join(lines, "\n")));
+}
+
+Result<void> check_cpu(const pb::CpuFeatures& there, const CpuCheck& check) {
+  if (there.cpuid_size() == 0) return {};
+  const kernel::CpuFeatures had{
+      {there.cpuid().begin(), there.cpuid().end()}, there.xfeatures(), there.xsave_size()};
+  const kernel::CpuFeatures here = kernel::cpu_features();
+  std::vector<std::string> missing;
+  if (check.instructions) missing = kernel::missing_instructions(had, here);
+  if (check.state)
+    for (std::string& name : kernel::missing_state(had, here)) missing.push_back(std::move(name));
+  if (check.exact && !kernel::same_model(had, here)) missing.emplace_back("the same model");
+  if (missing.empty()) return {};
+  return fail(Error::conflict(fmt::format(
+      "this CPU lacks what the one of the checkpoint had: {} (--cpu-cap=none restores nevertheless)",
+      join(missing, ", "))));
+}
+
+Result<void> check_outside_vdso(const Model& model) {
+  ModelIndex index(model);
+  for (const pb::Process& process : model.tasks.processes()) {
+    const pb::AddressSpace* mm = index.address_space(process.mm_id());
+    if (mm == nullptr || process.state() == pb::ZOMBIE) continue;
+    auto vdso = std::ranges::find_if(
+        mm->vmas(), [](const pb::Vma& vma) { return vma.kind() == pb::SPECIAL && vma.name() == "[vdso]"; });
+    if (vdso == mm->vmas().end()) continue;
+    for (const pb::Thread& thread : process.threads()) {
+      if (thread.exited()) continue;
+      target::Registers registers;
+      std::memcpy(&registers, thread.registers().data(), sizeof registers);  // size: validate()
+      const std::uint64_t at = target::arch::program_counter(registers).value();
+      if (at >= vdso->start() && at < vdso->end())
+        return fail(Error::conflict(
+            fmt::format("pid {}: thread {} was taken while it ran code of its kernel (the vDSO), and this "
+                        "kernel has another one",
+                        process.pid(), thread.tid())));
+    }
+  }
+  return {};
 }
 
 Result<void> check_locks(const Model& model, const std::vector<std::uint32_t>& except) {

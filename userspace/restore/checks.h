@@ -6,9 +6,23 @@
 #include <cstdint>
 #include <vector>
 
+#include "images/manifest.pb.h"
 #include "model/model.h"
 
 namespace bpfckpt::restore {
+
+// What of the CPU must be here that was there (--cpu-cap).
+struct CpuCheck {
+  bool instructions = true;  // every instruction that programs may have found there
+  bool state = true;         // every register that the kernel had switched on
+  bool exact = false;        // the very model
+};
+// Error::Conflict names what is missing. A checkpoint that does not say what there was passes.
+Result<void> check_cpu(const pb::CpuFeatures& there, const CpuCheck& check);
+
+// Error::Conflict: a thread was taken inside of its kernel's vDSO, and this kernel has another one. It would
+// go on in the middle of a function that is not here.
+Result<void> check_outside_vdso(const Model& model);
 
 // Error::Conflict lists every pid and tid of the tree that somebody has.
 Result<void> check_pids_free(const Model& model);

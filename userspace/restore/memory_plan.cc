@@ -17,9 +17,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string_view>
 
+#include "kernel/vdso.h"
 #include "kinds/memory_file.h"
 #include "model/vm_flags.h"
 #include "restore/kin.h"
@@ -28,6 +30,7 @@
 namespace bpfckpt::restore {
 namespace {
 
+constexpr std::uint64_t kHugePage = 2 << 20;
 constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 
 constexpr int kThpExceptAdvised = 2;  // PR_THP_DISABLE_EXCEPT_ADVISED, since 6.18
@@ -86,21 +89,59 @@ bool writable_first(const pb::AddressSpace& mm, const pb::Vma& vma) {
   return it != mm.pages().end() && it->start() < vma.end();
 }
 
+// Would a huge page put memory where there was none: is one partly filled that fits into a mapping?
+bool has_holes(const pb::AddressSpace& mm) {
+  int at = 0;
+  for (const pb::Vma& vma : mm.vmas()) {
+    if (!is_private(vma)) continue;
+    std::uint64_t filled_from = 0, filled_until = 0;  // pages that follow one another
+    auto is_partly_filled = [&](std::uint64_t edge) {
+      const std::uint64_t block = edge & ~(kHugePage - 1);
+      return edge != block && block >= vma.start() && block + kHugePage <= vma.end();
+    };
+    for (; at < mm.pages_size() && mm.pages(at).start() < vma.end(); at++) {
+      const pb::PageRun& run = mm.pages(at);
+      const std::uint64_t end = run.start() + run.count() * kPage;
+      if (end <= vma.start()) continue;
+      if (run.start() != filled_until) {
+        if (is_partly_filled(filled_until) || is_partly_filled(run.start())) return true;
+        filled_from = run.start();
+      }
+      filled_until = end;
+      if (end > vma.end()) break;  // goes on in the next mapping
+    }
+    if (filled_until > filled_from && filled_until < vma.end() && is_partly_filled(filled_until)) return true;
+  }
+  return false;
+}
+
 class MemoryPlanner {
  public:
   MemoryPlanner(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm,
                 const pb::AddressSpace* parent_mm)
-      : planning_(planning), plan_(planning.plan), pid_(process.pid()), mm_(mm), parent_mm_(parent_mm) {}
+      : planning_(planning),
+        plan_(planning.plan),
+        policy_(planning.policy),
+        old_vdso_(planning.old_vdso),
+        pid_(process.pid()),
+        mm_(mm),
+        parent_mm_(parent_mm) {}
 
   Result<void> run() {
     if (parent_mm_ != nullptr) {
       common_ = common_ranges(*parent_mm_, mm_);
       drop_parents();
     }
-    TRY(check_special_mappings(plan_.environment(), mm_));
-    move_special_mappings();
+    TRY(check_special_mappings(plan_.environment(), policy_, mm_));
+    if (old_vdso_)
+      place_old_vdso();
+    else
+      move_special_mappings();
     // A huge page would fill in what is missing around the pages that are read.
-    if (is_watched(mm_)) plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for userfaultfd");
+    if (is_watched(mm_))
+      plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for userfaultfd");
+    else if (policy_.huge_pages_unasked && has_holes(mm_))
+      plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for the holes");
     return map();
   }
 
@@ -171,6 +212,33 @@ class MemoryPlanner {
                  {staging_of(ours.name), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, wanted->start()},
                  "special mapping");
     }
+  }
+
+  // Another kernel's vDSO, as ordinary memory. It leads to this one's, which stays in the staging place with
+  // its data.
+  void place_old_vdso() {
+    const pb::Vma* wanted = special(mm_, "[vdso]");
+    if (parent_mm_ != nullptr) {
+      const pb::Vma* parents = special(*parent_mm_, "[vdso]");
+      if (parents == nullptr) return;  // gone for good in the parent
+      if (wanted != nullptr && wanted->start() == parents->start()) return;
+      plan_.call(pid_, SYS_munmap, {parents->start(), parents->end() - parents->start()}, "the parent's");
+    }
+    if (wanted == nullptr) {
+      for (const SpecialMapping& ours : plan_.environment().special_mappings())
+        plan_.call(pid_, SYS_munmap, {staging_of(ours.name), ours.end - ours.start},
+                   "was unmapped by the process");
+      return;
+    }
+    const std::uint64_t start = wanted->start(), len = wanted->end() - start;
+    plan_.call_expecting(
+        pid_, start, SYS_mmap,
+        {start, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0},
+        "another kernel's vDSO");
+    OpId pulled = plan_.op(Op::Code::Pull, pid_, {*old_vdso_}, "vDSO");
+    plan_.call_expecting(pid_, len, SYS_pread64, {Operand::result(pulled), start, len, 0});
+    plan_.call(pid_, SYS_close, {Operand::result(pulled)});
+    plan_.call(pid_, SYS_mprotect, {start, len, PROT_READ | PROT_EXEC});
   }
 
   static const pb::Vma* special(const pb::AddressSpace& mm, const std::string& name) {
@@ -258,6 +326,8 @@ class MemoryPlanner {
 
   Planning& planning_;
   PlanBuilder& plan_;
+  const RestorePolicy& policy_;
+  const std::optional<Operand> old_vdso_;
   Actor pid_;
   const pb::AddressSpace& mm_;
   const pb::AddressSpace* parent_mm_;  // the space it was forked from with its pages; null: an empty one
@@ -309,20 +379,48 @@ Result<void> plan_mapped_files(Planning& planning) {
   return {};
 }
 
-Result<void> check_special_mappings(const Environment& environment, const pb::AddressSpace& mm) {
+Result<void> check_special_mappings(const Environment& environment, const RestorePolicy& policy,
+                                    const pb::AddressSpace& mm) {
   const std::vector<SpecialMapping> ours = environment.special_mappings();
   std::set<std::string_view> seen;
+  auto not_whole = [](const pb::Vma& vma, std::uint64_t len) {
+    return fail(Error::conflict(
+        fmt::format("mapping {} at {:#x} is not whole, or of another kernel: it has {} bytes, {} here",
+                    vma.name(), vma.start(), vma.end() - vma.start(), len)));
+  };
   for (const pb::Vma& vma : mm.vmas()) {
     if (vma.kind() != pb::SPECIAL || vma.name() == "[vsyscall]") continue;
+    const std::uint64_t len = vma.end() - vma.start();
+    if (!policy.old_vdso.empty()) {
+      // The data of another kernel's vDSO is read by nobody any more.
+      if (vma.name() == "[vdso]" && (!seen.insert(vma.name()).second || len != policy.old_vdso.size()))
+        return not_whole(vma, policy.old_vdso.size());
+      continue;
+    }
     auto same = std::ranges::find(ours, vma.name(), &SpecialMapping::name);
     if (same == ours.end())
       return fail(Error::conflict(fmt::format("mapping {} does not exist here: another kernel", vma.name())));
     // The kernel moves them whole only (special_mapping_mremap()).
-    if (!seen.insert(vma.name()).second || vma.end() - vma.start() != same->end - same->start)
-      return fail(Error::conflict(
-          fmt::format("mapping {} at {:#x} is not whole, or of another kernel: it has {} bytes, {} here",
-                      vma.name(), vma.start(), vma.end() - vma.start(), same->end - same->start)));
+    if (!seen.insert(vma.name()).second || len != same->end - same->start)
+      return not_whole(vma, same->end - same->start);
   }
+  return {};
+}
+
+Result<void> plan_old_vdso(Planning& planning) {
+  if (planning.policy.old_vdso.empty()) return {};
+  PlanBuilder& plan = planning.plan;
+  const std::vector<SpecialMapping> ours = plan.environment().special_mappings();
+  auto vdso = std::ranges::find(ours, "[vdso]", &SpecialMapping::name);
+  if (vdso == ours.end()) return fail(Error::conflict("this kernel has no vDSO, which the tree had"));
+  const std::uint64_t address = plan.plan().staging_base + (vdso->start - ours.front().start);
+  TRY_ASSIGN(std::vector<std::byte> pages,
+             kernel::lead_over(planning.policy.old_vdso, planning.policy.vdso, address));
+  plan.phase("another kernel's vDSO");
+  OpId file = plan.call(kSelf, SYS_memfd_create, {Operand::data(plan.text("vdso")), MFD_CLOEXEC}, "old vDSO");
+  plan.call_expecting(kSelf, pages.size(), SYS_pwrite64,
+                      {Operand::result(file), Operand::data(plan.data(pages)), pages.size(), 0});
+  planning.old_vdso = Operand::result(file);
   return {};
 }
 
@@ -404,7 +502,8 @@ Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
   if (mm->thp_disabled())
     plan.call(pid, SYS_prctl,
               {PR_SET_THP_DISABLE, 1, mm->thp_except_advised() ? kThpExceptAdvised : 0, 0, 0});
-  else if (is_watched(*mm) || planning.late.contains(process.pid()))  // set for reading, or the parent's
+  else if (is_watched(*mm) || planning.policy.huge_pages_unasked ||
+           planning.late.contains(process.pid()))  // set for reading, or the parent's
     plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0});
   if (mm->merge_any()) plan.call(pid, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 1, 0, 0, 0});
   return {};

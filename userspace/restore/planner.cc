@@ -168,6 +168,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   const auto& processes = model.tasks.processes();
 
   plan_root(planning);
+  TRY(plan_old_vdso(planning));
   TRY(plan_tree(planning));
   TRY(plan_file_helpers(planning, true));
   TRY(plan_removed_places(planning));
@@ -217,8 +218,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   return builder.finish();
 }
 
-Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment,
-                         int most_mappings) {
+Result<void> check_room(const Model& model, int most_mappings) {
   // The control area's code and data, and what a change of protection splits in two for a moment.
   constexpr int kBesides = 6;
   ModelIndex index(model);
@@ -229,6 +229,11 @@ Result<void> check_shape(const Model& model, const RestorePolicy& policy, const 
           fmt::format("pid {}: it has {} mappings, and a restore needs room for {} more than that (a higher "
                       "vm.max_map_count, now {}, helps)",
                       process.pid(), mm->vmas_size(), kBesides, most_mappings)));
+  return {};
+}
+
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
+  ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
   Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
@@ -236,7 +241,8 @@ Result<void> check_shape(const Model& model, const RestorePolicy& policy, const 
   TRY(choose_channel(planning));
   TRY(plan_tree(planning));
   return plan_by_generations(planning, [&](const pb::Process& process) -> Result<void> {
-    TRY(check_special_mappings(environment, *index.address_space(process.mm_id())), "pid {}", process.pid());
+    TRY(check_special_mappings(environment, policy, *index.address_space(process.mm_id())), "pid {}",
+        process.pid());
     return {};
   });
 }

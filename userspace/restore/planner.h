@@ -2,8 +2,11 @@
 // From model to plan: how a tree is made again. Pure: asks the machine nothing but what Environment answers.
 #pragma once
 
+#include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,12 @@ struct RestorePolicy {
   std::map<std::string, int> inherited;
   // Files that the dump left outside (--external): they must be inherited.
   std::vector<std::string> external;
+  // The vDSO of the kernel on which the tree was taken, where it is not this one's (kernel/vdso.h).
+  std::vector<std::byte> old_vdso;
+  // This kernel's: of bpfckpt itself, and so of every process that it starts; empty: there is none.
+  std::span<const std::byte> vdso;
+  // Does private memory get transparent huge pages here without being advised to?
+  bool huge_pages_unasked = false;
 };
 
 // State that the planners of one tree share.
@@ -43,6 +52,8 @@ struct Planning {
   std::set<std::uint32_t> filled;
   std::map<std::uint32_t, std::uint32_t> born_with;
   std::set<std::uint32_t> fs_contexts_made;
+  // bpfckpt's descriptor of what stands in the place of another kernel's vDSO.
+  std::optional<Operand> old_vdso;
   // Working directories that have no name any more: bpfckpt's descriptors, by device and inode.
   std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories;
   // flock(2) of descriptions that only mappings have open: F_RDLCK or F_WRLCK, by the file and by whether it
@@ -56,10 +67,11 @@ struct Planning {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment);
 
 // Whether there will be a plan, as far as processes and the room between their mappings go: asked by a dump
-// while the tree still lives.
-// `most_mappings` is what a process may have (vm.max_map_count).
-Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment,
-                         int most_mappings);
+// while the tree still lives. Of a running tree, whose pages are not known, this can be too hopeful.
+Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment);
+// Whether each process leaves room for the mappings that a restore needs besides: `most_mappings` is what a
+// process may have (vm.max_map_count).
+Result<void> check_room(const Model& model, int most_mappings);
 
 // --- the planners, in the order in which make_plan() calls them
 // ------------------------------------------------------
@@ -81,8 +93,11 @@ void plan_threads(Planning& planning, const pb::Process& process);
 Result<void> plan_mapped_files(Planning& planning);
 // Precondition: the process was forked, and so is in `born_with`, unless it is the root.
 Result<void> plan_memory(Planning& planning, const pb::Process& process);
-// Unsupported or Conflict: the special mappings of this kernel cannot be what the process had.
-Result<void> check_special_mappings(const Environment& environment, const pb::AddressSpace& mm);
+// Conflict: the special mappings of this kernel cannot be what the process had.
+Result<void> check_special_mappings(const Environment& environment, const RestorePolicy& policy,
+                                    const pb::AddressSpace& mm);
+// What stands in the place of another kernel's vDSO, if the tree comes from one.
+Result<void> plan_old_vdso(Planning& planning);
 // pages_plan.cc: what is in their mappings, which are made; at most one process of an address space.
 void plan_pages(Planning& planning, const std::vector<const pb::Process*>& processes);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.

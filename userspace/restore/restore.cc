@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/restore.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <thread>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "image/reader.h"
 #include "kinds/names.h"
 #include "kinds/outside.h"
+#include "model/own_vdso.h"
 #include "restore/checks.h"
 #include "restore/connections.h"
 #include "restore/environment.h"
@@ -35,10 +40,40 @@ std::vector<std::uint32_t> inherited_files(const Model& model, const RestorePoli
   return ids;
 }
 
-RestorePolicy policy_for(const image::ImageReader& reader, const Options& options) {
+constexpr std::int64_t kLargestVdso = 1 << 20;
+
+// Of another kernel; empty: it is this one's, or was not kept.
+Result<std::vector<std::byte>> old_vdso(const image::ImageReader& reader,
+                                        const std::vector<SpecialMapping>& special) {
+  const std::string& name = reader.manifest().vdso_image();
+  if (name.empty()) return {};
+  const std::int64_t size = reader.size_of(name);
+  if (size <= 0 || size > kLargestVdso)
+    return fail(Error::bad_image(fmt::format("a vDSO of {} bytes", size)));
+  TRY_ASSIGN(Fd fd, reader.open_raw(name));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  if (::pread(fd.get(), bytes.data(), bytes.size(), 0) != size)
+    return fail(Error::system(fmt::format("read {}", name)));
+  if (std::ranges::equal(bytes, own_vdso(special))) bytes.clear();
+  return bytes;
+}
+
+// "[always] madvise never"
+bool huge_pages_unasked() {
+  Fd file(::open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC));
+  char words[64] = {};
+  return file && ::read(file.get(), words, sizeof(words) - 1) > 0 &&
+         std::string_view(words).find("[always]") != std::string_view::npos;
+}
+
+Result<RestorePolicy> policy_for(const image::ImageReader& reader, const Options& options) {
   RestorePolicy policy = options.policy;
   const auto& external = reader.manifest().options().external();
   policy.external.assign(external.begin(), external.end());
+  TRY_ASSIGN(policy.old_vdso, old_vdso(reader, options.special_mappings));
+  policy.vdso = own_vdso(options.special_mappings);
+  policy.huge_pages_unasked = huge_pages_unasked();
+  if (!policy.old_vdso.empty()) TRY(check_outside_vdso(reader.model()));
   return policy;
 }
 
@@ -131,8 +166,9 @@ Result<Outcome> restore(const Options& options) {
   // Before: images read and believed, the machine looked at, the plan made.
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
   TRY(reader.check_machine());
+  TRY(check_cpu(reader.manifest().cpu(), options.cpu));
   const Model& model = reader.model();
-  const RestorePolicy policy = policy_for(reader, options);
+  TRY_ASSIGN(const RestorePolicy policy, policy_for(reader, options));
   TRY(check_pids_free(model));
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
@@ -177,7 +213,8 @@ Result<Outcome> restore(const Options& options) {
 Result<std::string> plan_text(const Options& options) {
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
   HostEnvironment environment(options.special_mappings);
-  TRY_ASSIGN(Plan plan, make_plan(reader.model(), policy_for(reader, options), environment));
+  TRY_ASSIGN(const RestorePolicy policy, policy_for(reader, options));
+  TRY_ASSIGN(Plan plan, make_plan(reader.model(), policy, environment));
   return to_text(plan);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/special_mapping.h"
+#include "restore/checks.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
@@ -18,6 +19,7 @@ struct Options {
   bool leave_stopped = false;
   bool file_rwx_check = true;
   bool network_lock = true;
+  CpuCheck cpu;
   // Of bpfckpt itself; the collector tells.
   std::vector<SpecialMapping> special_mappings;
   // Called at "pre-restore", "post-restore", "pre-resume", "post-resume"; an error before "post-resume" ends

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cr_runner [--no-checkpoint] [--keep] [--cycles N] TEST: takes one test of tests/cr through its checkpoints.
 //
+// --keep leaves the images and logs where they are, BPFCKPT_KEEP_FAILED those of a test that fails.
 // --no-checkpoint lets the test go on without a dump: it shows that the test itself, and the snapshots, are
 // sound.
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -29,7 +31,11 @@ namespace runner {
 
 namespace {
 
-constexpr int kStepTimeoutS = 30;
+// Seconds for one step; an emulated guest is slow (BPFCKPT_TEST_PATIENCE says how many times more it gets).
+int step_timeout_s() {
+  const char* patience = std::getenv("BPFCKPT_TEST_PATIENCE");
+  return 30 * (patience == nullptr ? 1 : std::max(1, std::atoi(patience)));
+}
 constexpr int kSkipped = 77;
 
 struct Options {
@@ -53,7 +59,7 @@ struct TestOptions {
 
 TestOptions ask_options(const std::string& test) {
   TestOptions options;
-  std::istringstream lines(run({test, "--cr-options"}, kStepTimeoutS).output);
+  std::istringstream lines(run({test, "--cr-options"}, step_timeout_s()).output);
   for (std::string line; std::getline(lines, line);) {
     const std::size_t equals = line.find('=');
     const std::string key = line.substr(0, equals);
@@ -108,7 +114,7 @@ class Session {
   // False when the root ended instead, or never gets there (failed_).
   bool wait_ready(int round) {
     const std::string ready = fmt::format("{}/ready.{}", directory_, round);
-    for (int i = 0; i < kStepTimeoutS * 500; ++i) {
+    for (int i = 0; i < step_timeout_s() * 500; ++i) {
       if (::access(ready.c_str(), F_OK) == 0) return true;
       int status = 0;
       reaper_.reap();
@@ -122,6 +128,7 @@ class Session {
   bool one_round(int round) {
     Snapshot before;
     if (!settled(before)) return false;
+    if (options_.checkpoint && !diagnosed(test_.refused.empty())) return false;
     if (!test_.refused.empty()) return refused(round, before);
     for (int cycle = 1; cycle <= test_.cycles; ++cycle) {
       const std::string images = fmt::format("{}/images.{}.{}", directory_, round, cycle);
@@ -150,23 +157,44 @@ class Session {
                             outcome.timed_out ? "does not end" : describe_status(outcome.wait_status)));
   }
 
+  // What diagnose says of the running tree is what dump does with it. It knows the options that allow things,
+  // not those that say how.
+  bool diagnosed(bool dumpable) {
+    std::vector<std::string> argv{options_.bpfckpt, "diagnose", "--unsupported", "-t",
+                                  fmt::format("{}", root_)};
+    for (std::size_t i = 0; i < test_.dump_args.size(); ++i) {
+      const std::string& word = test_.dump_args[i];
+      if (word == "-R" || word == "--leave-running" || word == "--ghost-fiemap") continue;
+      if (word == "--timeout")
+        ++i;
+      else
+        argv.push_back(word);
+    }
+    const Outcome outcome = run(argv, step_timeout_s());
+    const bool ended = !outcome.timed_out && WIFEXITED(outcome.wait_status);
+    const int status = ended ? WEXITSTATUS(outcome.wait_status) : -1;
+    if (status == (dumpable ? 0 : 1)) return true;
+    return fail(fmt::format("diagnose {}, but dump says {}: {}", describe_status(outcome.wait_status),
+                            dumpable ? "yes" : "no", outcome.output));
+  }
+
   Outcome run_dump(const std::string& images) {
     ::mkdir(images.c_str(), 0700);
     std::vector<std::string> more{"-t", fmt::format("{}", root_)};
     more.insert(more.end(), test_.dump_args.begin(), test_.dump_args.end());
-    return run(command("dump", images, more), kStepTimeoutS);
+    return run(command("dump", images, more), step_timeout_s());
   }
 
   bool dump(const std::string& images) {
     if (!ran("dump", images, run_dump(images))) return false;
     if (!test_.leaves_running && !tree_is_gone()) return false;
-    const Outcome verified = run({options_.bpfckpt, "verify", "-D", images}, kStepTimeoutS);
+    const Outcome verified = run({options_.bpfckpt, "verify", "-D", images}, step_timeout_s());
     if (!verified.succeeded()) return fail("verify: " + verified.output);
     return true;
   }
 
   bool tree_is_gone() {
-    if (!reaper_.wait_none_left(kStepTimeoutS)) return fail("dump left processes of the tree behind");
+    if (!reaper_.wait_none_left(step_timeout_s())) return fail("dump left processes of the tree behind");
     int status = 0;
     if (!reaper_.ended(root_, status) || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
       return fail("the root was not killed by dump but " + describe_status(status));
@@ -178,7 +206,7 @@ class Session {
   bool restore(const std::string& images) {
     std::vector<std::string> more{"-d"};
     more.insert(more.end(), test_.restore_args.begin(), test_.restore_args.end());
-    return ran("restore", images, run(command("restore", images, more), kStepTimeoutS));
+    return ran("restore", images, run(command("restore", images, more), step_timeout_s()));
   }
 
   bool refused(int round, const Snapshot& before) {
@@ -223,7 +251,7 @@ class Session {
   // The test has been let go: waits for its end.
   bool finish() {
     int status = -1;
-    for (int i = 0; i < kStepTimeoutS * 500; ++i) {
+    for (int i = 0; i < step_timeout_s() * 500; ++i) {
       reaper_.reap();
       if (reaper_.ended(root_, status)) break;
       nap_ms(2);
@@ -293,7 +321,8 @@ int main(int argc, char** argv) {
   if (::mkdtemp(directory.data()) == nullptr) return 2;
   ::chmod(directory.c_str(), 0777);
   const int status = runner::Session(options, directory).drive();
-  if (options.keep)
+  const bool failed = status != 0 && status != runner::kSkipped;
+  if (options.keep || (failed && std::getenv("BPFCKPT_KEEP_FAILED") != nullptr))
     fmt::print("kept: {}\n", directory);
   else
     std::filesystem::remove_all(directory);

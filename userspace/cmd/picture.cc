@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/picture.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <map>
+#include <unordered_map>
+
+#include "kinds/names.h"
+#include "model/details.h"
+
+namespace bpfckpt {
+namespace {
+
+constexpr std::array<const char*, 5> kMemoryKinds = {"anonymous", "file, private", "file, shared",
+                                                     "anonymous, shared", "special"};
+
+class Painter {
+ public:
+  explicit Painter(const image::ImageReader& reader)
+      : reader_(reader), model_(reader.model()), index_(reader.index()) {}
+
+  Picture paint() {
+    set_head();
+    find_kin();
+    add_processes();
+    add_whole_parts();
+    add_files();
+    add_stages();
+    return std::move(picture_);
+  }
+
+ private:
+  void set_head() {
+    const pb::Manifest& manifest = reader_.manifest();
+    std::time_t seconds = manifest.created_unix_ns() / 1'000'000'000;
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    std::array<char, 32> time{};
+    std::strftime(time.data(), time.size(), "%F %T", &utc);
+    picture_.title =
+        fmt::format("checkpoint of {} {}, taken {} UTC on Linux {}", manifest.root_pid(),
+                    name_of(model_.tasks.processes(0)), time.data(), printable(manifest.kernel_release()));
+    for (const auto& file : manifest.files()) picture_.image_bytes += file.size();
+  }
+
+  static std::string name_of(const pb::Process& process) { return printable(process.threads(0).comm()); }
+
+  // Without recursion: a chain of processes may be long.
+  void add_processes() {
+    std::unordered_map<std::uint32_t, std::vector<const pb::Process*>> children;
+    for (const pb::Process& process : model_.tasks.processes())
+      if (process.parent_pid() != 0) children[process.parent_pid()].push_back(&process);
+    std::vector<std::pair<const pb::Process*, std::size_t>> stack{{&model_.tasks.processes(0), 0}};
+    while (!stack.empty()) {
+      auto [process, depth] = stack.back();
+      stack.pop_back();
+      add_process(*process, depth);
+      auto kids = children.find(process->pid());
+      if (kids == children.end()) continue;
+      for (auto it = kids->second.rbegin(); it != kids->second.rend(); ++it)
+        stack.emplace_back(*it, depth + 1);
+    }
+  }
+
+  void add_process(const pb::Process& process, std::size_t depth) {
+    Picture::Process out;
+    out.pid = process.pid();
+    out.parent_pid = process.parent_pid();
+    out.depth = depth;
+    out.name = name_of(process);
+    out.state = process.state() == pb::ZOMBIE ? "zombie" : process.state() == pb::STOPPED ? "stopped" : "";
+    if (process.state() != pb::ZOMBIE) {
+      out.threads = static_cast<std::size_t>(process.threads_size());
+      if (const auto* table = index_.fd_table(process.fd_table_id()))
+        out.descriptors = static_cast<std::size_t>(table->entries_size());
+      if (const auto* mm = index_.address_space(process.mm_id())) add_memory(*mm, out);
+      messages_.push_back(&process);
+    } else {
+      messages_.push_back(nullptr);
+    }
+    picture_.processes.push_back(std::move(out));
+  }
+
+  // Pages that several address spaces have are in the image once: who comes later leads to the same place.
+  void find_kin() {
+    struct Piece {
+      std::uint64_t end;
+      std::uint32_t mm_id;
+    };
+    std::map<std::string, std::map<std::uint64_t, Piece>> images;  // by first page: who had it first
+    for (const pb::AddressSpace& mm : model_.memory.address_spaces())
+      for (const pb::PageRun& run : mm.pages()) {
+        const auto* owner = run.owner_mm_id() == 0 ? &mm : index_.address_space(run.owner_mm_id());
+        auto& taken = images[owner->pages_image()];
+        std::uint64_t at = run.index();
+        const std::uint64_t end = run.index() + run.count();
+        while (at < end) {
+          auto next = taken.upper_bound(at);
+          auto before = next == taken.begin() ? taken.end() : std::prev(next);
+          std::uint64_t until = next == taken.end() ? end : std::min(end, next->first);
+          if (before != taken.end() && before->second.end > at) {
+            until = std::min(end, before->second.end);
+            if (before->second.mm_id != mm.id())
+              kin_[mm.id()].push_back({run.start() + (at - run.index()) * kPageSize,
+                                       run.start() + (until - run.index()) * kPageSize,
+                                       before->second.mm_id});
+          } else {
+            taken.emplace(at, Piece{until, mm.id()});
+          }
+          at = until;
+        }
+      }
+  }
+
+  void add_memory(const pb::AddressSpace& mm, Picture::Process& out) {
+    std::array<Picture::Memory, kMemoryKinds.size()> sums;
+    const std::vector<Kin>& kin = kin_[mm.id()];
+    int at = 0;
+    std::size_t kin_at = 0;
+    auto overlap = [](const pb::Vma& vma, std::uint64_t start, std::uint64_t end) {
+      const std::uint64_t from = std::max(vma.start(), start), to = std::min(vma.end(), end);
+      return from < to ? to - from : 0;
+    };
+    for (const pb::Vma& vma : mm.vmas()) {
+      Picture::Memory& sum = sums[static_cast<std::size_t>(vma.kind())];
+      sum.size_bytes += vma.end() - vma.start();
+      for (; at < mm.pages_size() && mm.pages(at).start() < vma.end(); ++at) {
+        const std::uint64_t run_end = mm.pages(at).start() + mm.pages(at).count() * kPageSize;
+        sum.taken_bytes += overlap(vma, mm.pages(at).start(), run_end);
+        if (run_end > vma.end()) break;  // goes on in the next mapping
+      }
+      for (; kin_at < kin.size() && kin[kin_at].start < vma.end(); ++kin_at) {
+        sum.kin_bytes += overlap(vma, kin[kin_at].start, kin[kin_at].end);
+        if (kin[kin_at].end > vma.end()) break;
+      }
+    }
+    for (std::size_t kind = 0; kind < sums.size(); kind++) {
+      if (sums[kind].size_bytes == 0) continue;
+      sums[kind].kind = kMemoryKinds[kind];
+      out.taken_bytes += sums[kind].taken_bytes;
+      out.memory.push_back(std::move(sums[kind]));
+    }
+  }
+
+  void add_shared(Picture::Shared shared) {
+    if (shared.holders.size() > 1) picture_.shared.push_back(std::move(shared));
+  }
+
+  // What clone(2) shares as a whole.
+  void add_whole_parts() {
+    struct Part {
+      const char* name;
+      std::uint32_t (pb::Process::*id)() const;
+    };
+    constexpr Part kParts[] = {{"memory", &pb::Process::mm_id},
+                               {"descriptors", &pb::Process::fd_table_id},
+                               {"directories", &pb::Process::fs_id},
+                               {"signal actions", &pb::Process::sighand_id}};
+    for (const Part& part : kParts) {
+      std::map<std::uint32_t, Picture::Shared> by_id;
+      for (std::size_t i = 0; i < messages_.size(); i++) {
+        if (messages_[i] == nullptr || (messages_[i]->*part.id)() == 0) continue;
+        Picture::Shared& shared = by_id[(messages_[i]->*part.id)()];
+        shared.kind = part.name;
+        shared.holders.push_back({i, ""});
+      }
+      for (auto& [id, shared] : by_id) add_shared(std::move(shared));
+    }
+    add_kin();
+  }
+
+  void add_kin() {
+    std::map<std::uint32_t, std::size_t> first;  // of each address space
+    for (std::size_t i = 0; i < messages_.size(); i++)
+      if (messages_[i] != nullptr && messages_[i]->mm_id() != 0) first.emplace(messages_[i]->mm_id(), i);
+    std::map<std::uint32_t, Picture::Shared> by_owner;
+    for (const pb::AddressSpace& mm : model_.memory.address_spaces()) {
+      auto user = first.find(mm.id());
+      std::map<std::uint32_t, std::uint64_t> bytes;
+      for (const Kin& kin : kin_[mm.id()]) bytes[kin.mm_id] += kin.end - kin.start;
+      if (user == first.end()) continue;
+      for (const auto& [owner, count] : bytes) {
+        auto whose = first.find(owner);
+        if (whose == first.end()) continue;
+        Picture::Shared& shared = by_owner[owner];
+        shared.kind = "copy-on-write pages";
+        if (shared.holders.empty()) shared.holders.push_back({whose->second, "the first"});
+        shared.holders.push_back({user->second, fmt::format("{} KiB", count / 1024)});
+      }
+    }
+    for (auto& [owner, shared] : by_owner) {
+      std::ranges::sort(shared.holders, {}, &Picture::Holder::process);
+      add_shared(std::move(shared));
+    }
+  }
+
+  // Descriptions, and objects behind several of them, that processes with tables of their own have in common.
+  void add_files() {
+    struct Thing {
+      const pb::File* file = nullptr;
+      std::map<std::size_t, std::string> holders;
+    };
+    std::map<std::pair<bool, std::uint32_t>, Thing> things;
+    std::unordered_map<std::uint32_t, bool> tables_seen;
+    for (std::size_t i = 0; i < messages_.size(); i++) {
+      if (messages_[i] == nullptr || !tables_seen.emplace(messages_[i]->fd_table_id(), true).second) continue;
+      const pb::FdTable* table = index_.fd_table(messages_[i]->fd_table_id());
+      if (table == nullptr) continue;
+      for (const pb::FdEntry& entry : table->entries()) {
+        const pb::File* file = index_.file(entry.file_id());
+        if (file == nullptr) continue;
+        const bool object = file->object_id() != 0;
+        Thing& thing = things[{object, object ? file->object_id() : file->id()}];
+        if (thing.file == nullptr) thing.file = file;
+        std::string& how = thing.holders[i];
+        how += fmt::format("{}fd {}{}", how.empty() ? "" : ", ", entry.fd(), access_of(file->flags()));
+      }
+    }
+    for (auto& [key, thing] : things) {
+      Picture::Shared shared{thing.file->kind(), printable(kinds::describe_name(*thing.file)), {}};
+      for (auto& [process, how] : thing.holders) shared.holders.push_back({process, std::move(how)});
+      add_shared(std::move(shared));
+    }
+  }
+
+  static const char* access_of(std::uint32_t flags) {
+    constexpr std::array kModes = {" r", " w", " rw", ""};
+    return (flags & O_PATH) != 0 ? "" : kModes[flags & O_ACCMODE];
+  }
+
+  void add_stages() {
+    const pb::Stats& stats = reader_.manifest().stats();
+    picture_.frozen_us = stats.frozen_us();
+    picture_.total_us = stats.total_us();
+    picture_.stages = {{"freezing", stats.freezing_us()},   {"collect", stats.collect_us()},
+                       {"model", stats.model_us()},         {"threads", stats.threads_us()},
+                       {"parasites", stats.parasites_us()}, {"pages", stats.pages_us()},
+                       {"enrich", stats.enrich_us()},       {"cure", stats.cure_us()}};
+  }
+
+  // [start, end) is the page of another address space, too, which comes earlier.
+  struct Kin {
+    std::uint64_t start, end;
+    std::uint32_t mm_id;
+  };
+
+  const image::ImageReader& reader_;
+  const Model& model_;
+  const ModelIndex& index_;
+  Picture picture_;
+  std::unordered_map<std::uint32_t, std::vector<Kin>> kin_;  // by address space, by address
+  std::vector<const pb::Process*> messages_;                 // beside picture_.processes; null: a zombie
+};
+
+}  // namespace
+
+Picture draw(const image::ImageReader& reader) {
+  return Painter(reader).paint();
+}
+
+}  // namespace bpfckpt

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/shape.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include "restore/environment.h"
+#include "restore/planner.h"
+
+namespace bpfckpt {
+namespace {
+
+using diagnose::Item;
+
+int most_mappings() {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/sys/vm/max_map_count", "re"),
+                                                       std::fclose);
+  int value = 0;
+  return file != nullptr && std::fscanf(file.get(), "%d", &value) == 1 ? value : INT32_MAX;
+}
+
+// An error's words "pid 4711: ..." are about that process, others about the root.
+Item item_of(const Error& error, std::uint32_t root, std::string code) {
+  Item item{root, "process", "", "process", {kinds::Verdict::Unsupported, std::move(code), "", ""}};
+  std::string text = error.message();
+  constexpr std::string_view kPid = "pid ";
+  if (text.starts_with(kPid)) {
+    auto [end, err] = std::from_chars(text.data() + kPid.size(), text.data() + text.size(), item.pid);
+    if (err == std::errc() && std::string_view(end).starts_with(": ")) text = end + 2;
+  }
+  item.finding.reason = std::move(text);
+  return item;
+}
+
+bool same(const std::vector<Item>& a, const std::vector<Item>& b) {
+  return std::ranges::equal(a, b, [](const Item& x, const Item& y) {
+    return x.pid == y.pid && x.finding.reason == y.finding.reason;
+  });
+}
+
+}  // namespace
+
+std::vector<Item> find_shape(const Model& model, const std::vector<SpecialMapping>& special) {
+  const std::uint32_t root = model.tasks.processes(0).pid();
+  restore::RestorePolicy policy;
+  policy.shell_job = true;
+  std::vector<Item> items;
+  auto add = [&](const Result<void>& checked, const char* code) {
+    if (!checked) items.push_back(item_of(checked.error(), root, code));
+  };
+  add(restore::check_room(model, most_mappings()), "too-many-mappings");
+  add(restore::check_shape(model, policy, restore::HostEnvironment(special)), "shape");
+  return items;
+}
+
+std::vector<Item> find_lasting_shape(const Model& model, const std::vector<SpecialMapping>& special,
+                                     const std::function<Result<Model>()>& again) {
+  std::vector<Item> items = find_shape(model, special);
+  if (items.empty()) return items;
+  Result<Model> second = again();
+  if (!second || !same(items, find_shape(*second, special))) items.clear();
+  return items;
+}
+
+}  // namespace bpfckpt
