@@ -5,11 +5,11 @@
 
 #include "bpf/emit.h"
 #include "bpf/kernel_mm.h"
+#include "bpf/per_cpu.h"
 
 enum {
 	AIO_RINGS = 256,	/* of one address space: what one show() can hold */
 	AIO_POLLS = 1024,
-	CPUS = 8192,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -28,60 +28,14 @@ struct kioctx {
 	unsigned int tail, completed_events;
 };
 
-struct bpf_array {
-	void *pptrs[1];
-};
-
 #pragma clang attribute pop
-
-/* Per-cpu variables lie at the same offset of every cpu's area, and the areas' places are a data symbol, which is not
- * told without KALLSYMS_ALL. A per-cpu map tells them: its value's offset is in the map, its address comes from a
- * lookup. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} cpu_places SEC(".maps");
-
-/* A pointer as a number with which one may reckon. */
-static __always_inline __u64 number_of(const void *pointer)
-{
-	const void *volatile place = pointer;
-	__u64 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number), (const void *)&place);
-	return number;
-}
-
-struct cpu_sum {
-	__u64 variable;
-	__u64 map_variable;
-	__u32 sum;
-};
-
-static long add_cpu(__u32 cpu, struct cpu_sum *sum)
-{
-	__u32 zero = 0;
-	const void *value = bpf_map_lookup_percpu_elem(&cpu_places, &zero, cpu);
-
-	if (!value)
-		return 1;
-	sum->sum += read_at(__u32, sum->variable + (number_of(value) - sum->map_variable));
-	return 0;
-}
 
 /* Requests that have a slot of the ring but no event in it yet: each takes one of nr_events - 1, and gives it back some
  * time after its event was seen (fs/aio.c:get_reqs_available(), refill_reqs_available()). */
 static __always_inline __s32 requests_in_flight(const struct kioctx *ring)
 {
-	struct cpu_sum sum = {
-		.variable = (__u64)BPF_CORE_READ(ring, cpu),
-		.map_variable = read_at(__u64, number_of(&cpu_places) + bpf_core_field_offset(struct bpf_array, pptrs)),
-	};
-
-	bpf_loop(CPUS, add_cpu, &sum, 0);
-	return BPF_CORE_READ(ring, nr_events) - 1 - BPF_CORE_READ(ring, reqs_available.counter) - sum.sum -
+	return BPF_CORE_READ(ring, nr_events) - 1 - BPF_CORE_READ(ring, reqs_available.counter) -
+	       per_cpu_sum(BPF_CORE_READ(ring, cpu)) -
 	       BPF_CORE_READ(ring, completed_events);
 }
 

@@ -21,6 +21,7 @@
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/fanotify.h"
 #include "bpf/kinds/inotify.h"
+#include "bpf/kinds/io_uring.h"
 #include "bpf/kinds/marks.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/procfs.h"
@@ -51,6 +52,7 @@ enum record_type {
 	RECORD_AIO_RING = 16,	/* an io_setup(2) ring: struct aio_ring_record */
 	RECORD_UNIX_ITEM = 17,	/* what is in a unix socket's queue: bpf/kinds/unix_items.h */
 	RECORD_INET_ITEM = 18,	/* a list of an Internet socket */
+	RECORD_URING_ITEM = 19,	/* what belongs to an io_uring: struct uring_item_record */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
@@ -61,6 +63,7 @@ enum walk_kind {
 	WALK_LOCKS = 3,		/* of file_record.locks, where FILE_LOCKED is set */
 	WALK_UNIX = 4,		/* the receive queue of a unix socket */
 	WALK_INET = 5,
+	WALK_URING = 6,
 };
 
 enum {
@@ -191,6 +194,7 @@ struct file_record {
 		struct userfaultfd_record userfaultfd;
 		struct inotify_record inotify;
 		struct fanotify_record fanotify;
+		struct uring_record io_uring;
 	} detail;
 };
 BPFCKPT_SIZE(struct file_record, 400);
@@ -296,7 +300,6 @@ enum task_record_flags {
 	TASK_RESET_ON_FORK = 1,
 	TASK_NO_NEW_PRIVS = 2,
 	TASK_SAVED_SIGMASK = 4,	/* inside sigsuspend(), ppoll(), ...: saved_sigmask is what it goes back to */
-	TASK_IO_URING = 8,
 	TASK_USER_DISPATCH = 32,	/* prctl(PR_SET_SYSCALL_USER_DISPATCH) */
 	TASK_LEADER = 64,
 	TASK_SEMUNDO = 128,	/* System V semaphore undo list */
@@ -371,7 +374,7 @@ struct task_record {
 	__u32 ns_level;
 	__u32 ns_tid[RECORD_NS_LEVELS];	/* from the initial namespace inwards, ns_level + 1 of them */
 	char comm[16];
-	__u32 pad;
+	__u32 registered_rings;	/* slots that IORING_REGISTER_RING_FDS filled */
 };
 BPFCKPT_SIZE(struct task_record, 656);
 

@@ -157,7 +157,7 @@ static __always_inline void fill_flags(const struct task_struct *task, struct ta
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, restore_sigmask))
 		record->flags |= TASK_SAVED_SIGMASK;
 	if (bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring))
-		record->flags |= TASK_IO_URING;
+		record->registered_rings = registered_rings(BPF_CORE_READ(task, io_uring));
 	if (bpf_core_field_exists(task->mempolicy))
 		fill_mempolicy(BPF_CORE_READ(task, mempolicy), &record->memory_policy);
 	if (has_semaphore_undo(task))
@@ -526,7 +526,7 @@ int dump_tasks(struct bpf_iter__task *ctx)
 	struct scratch *slot;
 	bool first;
 
-	if (!task)
+	if (!task || is_io_worker(task))
 		return 0;
 	leader = task->group_leader;
 	first = task == leader;
@@ -558,7 +558,7 @@ int list_tasks(struct bpf_iter__task *ctx)
 	struct signal_struct *signal;
 	__u32 level;
 
-	if (!task || !task->signal)
+	if (!task || !task->signal || is_io_worker(task))
 		return 0;
 	level = reader_level();
 	signal = task->signal;

@@ -85,6 +85,9 @@ bool execute(Slot& slot, Entry& entry) {
 
   if (entry.nr == kOpClone)
     entry.result = clone_into(args[0], args[1], reinterpret_cast<const Slot*>(args[2]));
+  else if (entry.nr == kOpAdd)
+    entry.result = __atomic_add_fetch(reinterpret_cast<uint32_t*>(args[0]), static_cast<uint32_t>(args[1]),
+                                      __ATOMIC_ACQ_REL);
   else if ((entry.flags & kComplete) != 0)
     entry.result = transfer(entry.nr, args);
   else
@@ -109,12 +112,17 @@ bool execute(Slot& slot, Entry& entry) {
 void run_batch(const Header& header, Slot& slot, uint32_t command) {
   slot.failed = 0;
   slot.executed = 0;
-  Entry* entry = entries_of(slot);
-  for (const Entry* end = entry + slot.count; entry != end && !master_died(header); ++entry) {
-    ++slot.executed;
+  Entry* const first = entries_of(slot);
+  const Entry* const end = first + slot.count;
+  for (Entry* entry = first; entry != end && !master_died(header); ++entry) {
+    slot.executed = static_cast<uint32_t>(entry - first) + 1;
     if (entry->nr == kOpLeave) {
       store_and_wake(slot.done, command);
       leave_and_park(header, slot);
+    }
+    if (entry->nr == kOpRepeat) {
+      if (++entry->result < entry->args[1]) entry -= entry->args[0] + 1;
+      continue;
     }
     if (!execute(slot, *entry)) {
       slot.failed = 1;

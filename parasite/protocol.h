@@ -89,6 +89,12 @@ enum Operation : int32_t {
   // Sets `done`, then unmaps the area through the gate and stays there until it is stopped by ptrace. Dump
   // only.
   kOpLeave = -2,
+  // (address, value): adds to the 32-bit word there, whose new value is the result. Rings that are shared
+  // with
+  // the kernel are turned by such words and calls in turn.
+  kOpAdd = -3,
+  // (n, times): the n entries before this one are executed `times` times in all; the result counts them.
+  kOpRepeat = -4,
 };
 
 enum EntryFlag : uint16_t {

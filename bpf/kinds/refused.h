@@ -14,8 +14,6 @@ static __always_inline __u32 refused_kind(const struct file_record *record)
 		return FILE_KIND_UNSUPPORTED;
 	if (is_anonymous(&record->inode, record->name, "[perf_event]"))
 		return FILE_KIND_PERF_EVENT;
-	if (is_anonymous(&record->inode, record->name, "[io_uring]"))
-		return FILE_KIND_IO_URING;
 	if (is_anonymous(&record->inode, record->name, "[landlock-ruleset]"))
 		return FILE_KIND_LANDLOCK;
 	if (is_anonymous(&record->inode, record->name, "seccomp notify"))

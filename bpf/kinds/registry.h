@@ -13,6 +13,7 @@
 #include "bpf/kinds/pidfd.h"
 #include "bpf/kinds/fanotify.h"
 #include "bpf/kinds/inotify.h"
+#include "bpf/kinds/io_uring.h"
 #include "bpf/kinds/pipe.h"
 #include "bpf/kinds/refused.h"
 #include "bpf/kinds/procfs.h"
@@ -100,6 +101,11 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 		record->walk = WALK_MARKS;
 		record->list = record->private_data;
 		fill_fanotify(record->private_data, &record->detail.fanotify);
+	} else if (is_io_uring(inode, record->name)) {
+		record->kind = FILE_KIND_IO_URING;
+		record->walk = WALK_URING;
+		record->list = record->private_data;
+		fill_io_uring(file, level, &record->detail.io_uring);
 	} else {
 		record->kind = refused_kind(record);
 	}

@@ -53,6 +53,36 @@ TEST_CASE("the stub has all signals blocked, no descriptor, and a vDSO") {
   CHECK((batch.at<std::uint64_t>(*mask) | unblockable) == ~0UL);
 }
 
+TEST_CASE("words are added to, and entries repeated") {
+  StubTest t;
+  Batch batch(t.area_.slot(0));
+  const auto words = *batch.reserve(8);
+  batch.call(SYS_getpid);
+  const Entry first = batch.add(words, 3);
+  const Entry second = batch.add(words + 4, -1);
+  const Entry turns = batch.repeat(2, 1000);
+  const Entry after = batch.add(words, 0);
+  batch.expect(after, 3000);
+  const Entry once = batch.add(words + 4, 1);
+  batch.repeat(1, 1);
+  REQUIRE(batch.run(t.watch_));
+  CHECK(batch.result(first) == 3000);
+  CHECK(batch.result(second) == UINT32_MAX - 999);
+  CHECK(batch.result(turns) == 1000);
+  CHECK(batch.result(once) == UINT32_MAX - 998);
+  batch.clear();
+
+  // A failure in a later turn ends the batch and is named.
+  const auto word = *batch.reserve(4);
+  const Entry counted = batch.add(word, 1);
+  batch.expect(counted, 1);
+  batch.repeat(1, 5);
+  REQUIRE_FALSE(batch.run(t.watch_));
+  REQUIRE(batch.failed());
+  CHECK(batch.failed()->index == counted.index);
+  CHECK(batch.result(counted) == 2);
+}
+
 TEST_CASE("everything but the area can be unmapped") {
   StubTest t;
   Batch batch(t.area_.slot(0));

@@ -120,6 +120,8 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
     }
   }
   if (kind.describe != nullptr) TRY(kind.describe(*seen, file, object), "{}", printable(path_string(record)));
+  if (record.kind == FILE_KIND_EVENTFD) eventfds_.try_emplace(record.private_data, file.id());
+  if (record.kind == FILE_KIND_IO_URING) urings_.push_back({&file, &record});
   if (record.kind == FILE_KIND_USERFAULTFD)
     userfaultfds_.push_back({&file, record.private_data, record.detail.userfaultfd.mm});
   return {};

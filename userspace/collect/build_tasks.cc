@@ -230,7 +230,6 @@ void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   if ((flags & TASK_SEGMENTS) != 0) process.add_obstacles("thread-local-segments");
   if ((flags & TASK_IO_PORTS) != 0) process.add_obstacles("io-ports");
   if (group.mm != nullptr && (group.mm->flags & MM_LDT) != 0) process.add_obstacles("local-descriptor-table");
-  if ((flags & TASK_IO_URING) != 0) process.add_obstacles("io_uring");
   if ((flags & TASK_SEMUNDO) != 0) process.add_obstacles("sysv-sem-undo");
   if ((flags & TASK_USER_DISPATCH) != 0) process.add_obstacles("syscall-user-dispatch");
   if (group.mm != nullptr && (group.mm->flags & MM_MANY_AIO) != 0)

@@ -42,6 +42,7 @@ Result<void> Builder::sort_in(const record_head& head) {
       return {};
     case RECORD_EPOLL_ITEM:
     case RECORD_MARK:
+    case RECORD_URING_ITEM:
       if (auto item = as<item_head>(head))
         if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
       return {};
@@ -74,6 +75,7 @@ Result<Model> Builder::build() {
   TRY(add_processes());
   TRY(add_lists());
   TRY(settle_userfaultfds());
+  TRY(settle_urings());
   add_locks();
   for (const kinds::Kind* kind : kinds::all())
     if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);

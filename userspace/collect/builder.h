@@ -70,6 +70,9 @@ class Builder {
   // another where it is mapped.
   std::uint64_t object_pointer(const file_record& record, const pb::File& file);
 
+  // build_rings.cc
+  Result<void> settle_urings();
+
   // build_locks.cc
   void add_locks();
   bool is_ours(const lock_record& record) const;
@@ -91,7 +94,13 @@ class Builder {
     std::uint64_t context, mm;
   };
   std::vector<Userfaultfd> userfaultfds_;
-  std::unordered_set<std::uint64_t> too_many_groups_;  // cred
+  struct Uring {
+    pb::File* file;
+    const file_record* record;
+  };
+  std::vector<Uring> urings_;
+  std::unordered_map<std::uint64_t, std::uint32_t> eventfds_;  // by eventfd_ctx: file ids
+  std::unordered_set<std::uint64_t> too_many_groups_;          // cred
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;

@@ -18,9 +18,10 @@ enum class Program {
   WalkEpoll,
   WalkMarks,
   WalkLocks,
-  WalkUnix
+  WalkUnix,
+  WalkUrings
 };
-inline constexpr std::size_t kPrograms = 9;
+inline constexpr std::size_t kPrograms = 10;
 
 class Programs {
  public:

@@ -9,6 +9,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "kinds/io_uring.h"
 #include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/procfs.h"
@@ -295,6 +296,8 @@ class Finder {
           "it maps an AIO ring of another process (fork() leaves it to the child) or a part of one");
     if (vma.userfaultfd_file_id() != 0)
       if (Finding finding = look_at_watched(vma); finding.verdict != Verdict::Ok) return finding;
+    if (const pb::File* ring = index_.file(vma.file_id()); ring != nullptr && ring->kind() == "io_uring")
+      return kinds::look_at_uring_mapping(vma, *ring);
     if (vma.flags() & (vm::kIo | vm::kPfnMap))
       return unsupported("device-memory", "it maps a device's memory");
     if ((vma.flags() & vm::kHugeTlb) && vma.kind() == pb::ANONYMOUS_PRIVATE)

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "kinds/io_uring.h"
 #include "model/living_thread.h"
 
 namespace bpfckpt::dump {
@@ -19,11 +20,13 @@ constexpr std::uint64_t kHeaderBytes = 32;  // fs/aio.c: struct aio_ring
 constexpr std::uint64_t kHeadOffset = 8;
 constexpr std::chrono::microseconds kNap{500};
 
-const pb::AioRing* busy_ring(const Model& model) {
+// Of whom nothing is said before the tree is stopped: requests that come to an end by themselves.
+std::string who_is_busy(const Model& model) {
   for (const pb::AddressSpace& mm : model.memory.address_spaces())
     for (const pb::AioRing& ring : mm.aio_rings())
-      if (ring.in_flight() > 0) return &ring;
-  return nullptr;
+      if (ring.in_flight() > 0)
+        return fmt::format("AIO ring {:x}: {} requests are in flight", ring.address(), ring.in_flight());
+  return kinds::busy_uring(model);
 }
 
 Result<void> read_memory(int mem, std::uint64_t address, void* to, std::size_t len) {
@@ -60,11 +63,10 @@ Result<Model> collect_quiet(Collector& collector, const TakenTree& tree, pid_t r
   while (true) {
     TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
     TRY_ASSIGN(Model model, to_model(records, root));
-    const pb::AioRing* ring = busy_ring(model);
-    if (ring == nullptr) return model;
+    const std::string busy = who_is_busy(model);
+    if (busy.empty()) return model;
     if (std::chrono::steady_clock::now() >= end)
-      return fail(Error::unsupported(fmt::format("AIO ring {:x}: {} requests are in flight and do not end",
-                                                 ring->address(), ring->in_flight())));
+      return fail(Error::unsupported(busy + " and do not end; it may be taken at another moment"));
     collector.recycle(std::move(records));
     std::this_thread::sleep_for(kNap);
   }

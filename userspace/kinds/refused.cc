@@ -29,14 +29,6 @@ Finding diagnose_perf_event(const pb::File&, const pb::FileObject*, const DumpPo
           "a performance counter (perf_event_open): the kernel lets nobody set what it has counted", ""};
 }
 
-Finding diagnose_io_uring(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
-  return {
-      Verdict::Unsupported, "io_uring",
-      "an io_uring: the kernel keeps heads and tails of its rings besides those in them, with requests that "
-      "are in flight and what was registered (files, buffers, restrictions), and lets nobody set them",
-      ""};
-}
-
 Finding diagnose_landlock(const pb::File&, const pb::FileObject*, const DumpPolicy&) {
   return {Verdict::Unsupported, "landlock-ruleset",
           "a Landlock ruleset: the rules that were added to it cannot be read back", ""};
@@ -67,13 +59,6 @@ extern const Kind kPerfEvent = {.name = "perf_event",
                                 .describe = describe,
                                 .plan = plan,
                                 .diagnose = diagnose_perf_event};
-extern const Kind kIoUring = {.name = "io_uring",
-                              .kept = "nothing: an io_uring instance",
-                              .not_kept = "everything",
-                              .refused = "always; the kernel does not let it be read, or not be made again",
-                              .describe = describe,
-                              .plan = plan,
-                              .diagnose = diagnose_io_uring};
 extern const Kind kLandlock = {.name = "landlock",
                                .kept = "nothing: a Landlock ruleset",
                                .not_kept = "everything",

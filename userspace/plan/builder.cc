@@ -76,6 +76,20 @@ OpId PlanBuilder::op(Op::Code code, Actor actor, std::initializer_list<Operand> 
   return add({.code = code, .actor = actor, .note = note}, args);
 }
 
+OpId PlanBuilder::add_to_word(Actor actor, Operand address, Operand value, std::uint64_t expect,
+                              const char* note) {
+  return add({.code = Op::Code::Add, .actor = actor, .note = note, .expect = expect}, {address, value});
+}
+
+void PlanBuilder::repeat(Actor actor, std::size_t operations, std::uint64_t times, const char* note) {
+  op(Op::Code::Repeat, actor, {operations, times}, note);
+}
+
+DataId PlanBuilder::free_arena() {
+  if (!plan_.free_arena) plan_.free_arena = zeroes(2 * sizeof(std::uint64_t));
+  return *plan_.free_arena;
+}
+
 OpId PlanBuilder::open_image(const std::string& name) {
   if (auto it = images_.find(name); it != images_.end()) return it->second;
   DataId block = text(name);

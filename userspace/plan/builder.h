@@ -88,6 +88,15 @@ class PlanBuilder {
                       const char* note = "");
   OpId op(Op::Code code, Actor actor, std::initializer_list<Operand> args, const char* note = "");
 
+  // The actor, a task, adds to the 32-bit word at `address`; its new value must be `expect` (UINT64_MAX:
+  // any).
+  OpId add_to_word(Actor actor, Operand address, Operand value, std::uint64_t expect = UINT64_MAX,
+                   const char* note = "");
+  // The actor, a task, performs its next `operations` operations (calls and add_to_word()) `times` times in
+  // turn, as one: they take as long as they take. Of other operations they may use results, but nobody may
+  // use theirs.
+  void repeat(Actor actor, std::size_t operations, std::uint64_t times, const char* note = "");
+
   // What the following operations are about, for error messages: a file id, an fd; 0: nothing.
   void about(std::uint32_t subject) { subject_ = subject; }
 
@@ -140,6 +149,9 @@ class PlanBuilder {
   void move_place(const std::string& path, const std::string& to) { moved_places_[path] = to; }
   // Where what was called `path` is to be made.
   std::string place(const std::string& path) const;
+  // What of the arena is free: address and length, as 64-bit words of a data block.
+  DataId free_arena();
+
   // Plans to remove a name when all is made.
   void remove_at_end(const std::string& path) { removed_at_end_.insert(path); }
   const std::set<std::string>& removed_at_end() const { return removed_at_end_; }

@@ -15,6 +15,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -78,6 +79,8 @@ struct DataBlock {
 struct Op {
   enum class Code : std::uint8_t {
     Call,       // system call `number`
+    Add,        // the actor adds args[1] to the 32-bit word at args[0], whose new value is the result
+    Repeat,     // the actor performs its next args[0] operations args[1] times in turn
     Fork,       // the actor makes process args[0] with clone flags args[1]
     Thread,     // the actor makes thread args[0]
     Pull,       // the actor gets a duplicate of bpfckpt's descriptor args[0]; the result is its number there
@@ -134,6 +137,9 @@ struct Plan {
   std::uint64_t arena_base = 0;
   std::uint64_t arena_end = 0;
   std::uint64_t staging_base = 0;
+  // A data block of two 64-bit words, into which the executor puts what the control area leaves free of the
+  // arena: address and length. (Wide operands read them.)
+  std::optional<DataId> free_arena;
 };
 
 // One line an operation, phases as headings.

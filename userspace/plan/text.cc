@@ -43,6 +43,10 @@ const char* code_name(Op::Code code) {
   switch (code) {
     case Op::Code::Call:
       return "call";
+    case Op::Code::Add:
+      return "add";
+    case Op::Code::Repeat:
+      return "repeat";
     case Op::Code::Fork:
       return "fork";
     case Op::Code::Thread:

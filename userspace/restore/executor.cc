@@ -71,6 +71,11 @@ Result<void> Executor::start_root() {
   TRY_ASSIGN(target::Area area,
              target::Area::create(robust_, target::RemoteAddress(plan_.arena_base), geometry));
   area_ = std::make_unique<target::Area>(std::move(area));
+  if (plan_.free_arena) {
+    const std::uint64_t end = area_->range().end.value();
+    const std::uint64_t words[2] = {end, plan_.arena_end - end};
+    std::memcpy(plan_.data[*plan_.free_arena].bytes.data(), words, sizeof words);
+  }
 
   pid_t tid = static_cast<pid_t>(plan_.root);
   target::StubOptions options;
@@ -265,6 +270,8 @@ Result<std::int64_t> Executor::perform(OpId id) {
       TRY(fill_pages(static_cast<pid_t>(arg(0)), static_cast<int>(arg(1)),
                      std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4)));
       return 0;
+    case Op::Code::Add:
+    case Op::Code::Repeat:
     case Op::Code::Fork:
     case Op::Code::Thread:
     case Op::Code::Pull:

@@ -111,6 +111,9 @@ Result<Executor::Lane::Lowered> Executor::Lane::lower(OpId id) {
       entry = batch_.call(op.number, arg(op.args[0]), arg(op.args[1]), arg(op.args[2]), arg(op.args[3]),
                           arg(op.args[4]), arg(op.args[5]));
       break;
+    case Op::Code::Add:
+      entry = batch_.add(arg(op.args[0]), arg(op.args[1]));
+      break;
     case Op::Code::Pull:
       entry = batch_.call(SYS_pidfd_getfd, executor_.plan_.channel_fd, arg(op.args[0]), 0);
       break;
@@ -132,9 +135,33 @@ Result<Executor::Lane::Lowered> Executor::Lane::lower(OpId id) {
   return Lowered::Done;
 }
 
+// The operations, which follow in todo_, and what makes them be performed again are of one batch.
+Result<Executor::Lane::Lowered> Executor::Lane::lower_repeated(const Op& repeat) {
+  const std::size_t count = repeat.args[0].value;
+  if (count >= todo_.size()) return fail(Error::bug("nothing is there to be repeated"));
+  std::size_t bytes = 0;
+  for (std::size_t i = 1; i <= count; i++)
+    for (const Operand& operand : executor_.plan_.ops[todo_[i]].args) {
+      if (waits_for_results(operand)) return Lowered::NeedsResults;
+      bytes += data_bytes(operand);
+    }
+  if (!batch_.room_for(count + 1, bytes)) {
+    if (batch_.empty()) return fail(Error::bug("what is repeated does not fit into its slot"));
+    return Lowered::NoRoom;
+  }
+  todo_.pop_front();
+  for (std::size_t i = 0; i < count; i++, todo_.pop_front()) TRY(lower(todo_.front()));
+  batch_.repeat(count, repeat.args[1].value);
+  return Lowered::Done;
+}
+
 Result<void> Executor::Lane::submit() {
   while (!todo_.empty()) {
     OpId id = todo_.front();
+    if (executor_.plan_.ops[id].code == Op::Code::Repeat) {
+      TRY(lower_repeated(executor_.plan_.ops[id]));
+      break;  // the last of its batch, or the first of the next: a batch must end in time
+    }
     if (executor_.plan_.ops[id].code == Op::Code::Exit) {
       if (!current_.empty()) break;  // in a batch of its own
       todo_.pop_front();

@@ -39,6 +39,7 @@ class Executor::Lane {
   enum class Lowered { Done, NoRoom, NeedsResults };
 
   Result<Lowered> lower(OpId id);
+  Result<Lowered> lower_repeated(const Op& repeat);
   bool in_batch(OpId id) const;
   // True if a data block that the operation needs holds a result that is not known yet.
   bool waits_for_results(const Operand& operand) const;

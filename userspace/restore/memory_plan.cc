@@ -57,9 +57,10 @@ bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
   return mm.execute_only_key() != 0 && vma.kind() != pb::SPECIAL && protection(vma) == PROT_EXEC;
 }
 
-bool is_aio_ring(const ModelIndex& index, const pb::Vma& vma) {
+// Rings that the kernel shares with the process are mapped when they are made, which is later.
+bool is_ring(const ModelIndex& index, const pb::Vma& vma) {
   const pb::File* file = index.file(vma.file_id());
-  return file != nullptr && file->kind() == "aio";
+  return file != nullptr && (file->kind() == "aio" || file->kind() == "io_uring");
 }
 
 bool is_watched(const pb::AddressSpace& mm) {
@@ -259,11 +260,12 @@ class MemoryPlanner {
     PageLookup pages(mm_);
     for (const pb::Vma& vma : mm_.vmas()) {
       if (vma.kind() == pb::SPECIAL) continue;
-      if (is_aio_ring(plan_.index(), vma)) {
+      if (is_ring(plan_.index(), vma)) {
         constexpr int kPlaceholder = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-        plan_.call_expecting(pid_, vma.start(), SYS_mmap,
-                             {vma.start(), vma.end() - vma.start(), PROT_NONE, kPlaceholder, -1, 0},
-                             "place of an AIO ring");
+        for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
+          plan_.call_expecting(pid_, start, SYS_mmap, {start, end - start, PROT_NONE, kPlaceholder, -1, 0},
+                               "place of a ring");
+        });
         continue;
       }
       TRY_ASSIGN(Operand fd, file_of(vma));
@@ -371,7 +373,7 @@ Result<void> plan_mapped_files(Planning& planning) {
   planning.plan.phase("files that are mapped");
   for (const pb::AddressSpace& mm : planning.model().memory.address_spaces()) {
     for (const pb::Vma& vma : mm.vmas())
-      if (vma.file_id() != 0 && !is_aio_ring(planning.plan.index(), vma))
+      if (vma.file_id() != 0 && !is_ring(planning.plan.index(), vma))
         TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
     if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());

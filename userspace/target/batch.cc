@@ -175,6 +175,8 @@ std::optional<Entry> Batch::failed() const {
 static std::string entry_name(std::int32_t number) {
   if (number == parasite::kOpClone) return "clone3";
   if (number == parasite::kOpLeave) return "leave";
+  if (number == parasite::kOpAdd) return "add";
+  if (number == parasite::kOpRepeat) return "repeat";
   return syscall_name(number);
 }
 

@@ -94,6 +94,13 @@ class Batch {
   Entry clone(RemoteAddress clone_args, std::size_t size, const SlotView& child) {
     return append(parasite::kOpClone, {clone_args, size, child.address});
   }
+  // Adds to the 32-bit word at that address in the target; the result is its new value.
+  Entry add(Arg address, Arg value) { return append(parasite::kOpAdd, {address, value}); }
+  // Executes the `entries` entries before it `times` times in all (once they are: at least 1). Results are
+  // those of the last time. Precondition: so many entries are there.
+  Entry repeat(std::size_t entries, std::uint64_t times) {
+    return append(parasite::kOpRepeat, {entries, times});
+  }
   // Ends the thread, not its process; must be last. Restore only. wait_exited() is all that can follow.
   void exit_thread(int status);
   // Goes home for good; must be last. Dump only, used by InjectedParasite.

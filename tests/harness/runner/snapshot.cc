@@ -94,6 +94,16 @@ bool is_nameless(std::string_view link) {
          link.starts_with("/SYSV");
 }
 
+// A worker of an io_uring, which the kernel makes as it likes: PF_IO_WORKER in the flags.
+bool is_kernel_worker(const std::string& stat) {
+  std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  std::string skipped;
+  unsigned long flags = 0;
+  for (int i = 0; i < 6; i++) fields >> skipped;
+  fields >> flags;
+  return (flags & 0x10) != 0;
+}
+
 class Taker {
  public:
   explicit Taker(const std::vector<pid_t>& pids) : pids_(pids) {}
@@ -117,7 +127,10 @@ class Taker {
 
   void process(pid_t pid) {
     const std::string proc = fmt::format("/proc/{}", pid);
-    const std::vector<int> tids = numeric_entries(proc + "/task");
+    std::vector<int> tids = numeric_entries(proc + "/task");
+    std::erase_if(tids, [&](int tid) {
+      return is_kernel_worker(read_file(fmt::format("{}/task/{}/stat", proc, tid)));
+    });
     std::string threads;
     for (const int tid : tids) threads += fmt::format("{} ", tid);
     fact(fmt::format("{}/tids", pid), threads);
