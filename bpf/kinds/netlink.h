@@ -53,7 +53,8 @@ static __always_inline void fill_netlink(const struct sock *sk, struct netlink_r
 	if (count > NETLINK_GROUP_WORDS * 64)
 		count = NETLINK_GROUP_WORDS * 64;
 	bytes = (count + 63) / 64 * 8;
-	if (bytes <= sizeof(out->groups) && BPF_CORE_READ(netlink, groups))
+	barrier_var(bytes);
+	if (bytes <= sizeof(out->groups))
 		bpf_probe_read_kernel(out->groups, bytes, BPF_CORE_READ(netlink, groups));
 }
 

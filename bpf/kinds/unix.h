@@ -18,7 +18,7 @@ enum unix_flags {
 	UNIX_UNSURE = 32,	/* set by the collector: taken of a tree that runs, whose other sockets come and go */
 };
 
-/* The name: sun_path, `name_bytes` long; of a path without its NUL, abstract from the zero byte on; 0: none. */
+/* The name: sun_path, `name_bytes` long; a path may end with a NUL, an abstract name begins with one; 0: none. */
 struct unix_record {
 	__u64 peer;		/* struct sock; 0: none */
 	__u64 address;		/* struct unix_address, which a listener shares with what is accepted from it */
@@ -73,25 +73,23 @@ struct unix_sock___inq {
 
 #pragma clang attribute pop
 
-/* sun_path into `name`, which is cleared; returns its length. */
+/* sun_path into `name`, which is cleared; returns its length. Of a path the NUL is counted, where there is room for one
+ * (net/unix/af_unix.c:unix_mkname_bsd()). */
 static __always_inline __u32 read_unix_name(const struct unix_address *address, char *name)
 {
-	int len;
+	int len = address ? BPF_CORE_READ(address, len) : 0;
+	__u32 bytes;
 
-	if (!address)
+	if (len <= SUN_FAMILY_BYTES)
 		return 0;
-	len = BPF_CORE_READ(address, len) - SUN_FAMILY_BYTES;
-	if (len <= 0)
-		return 0;
-	if (len > UNIX_PATH_MAX)
-		len = UNIX_PATH_MAX;
-	barrier_var(len);
-	if (len > 0 && len <= UNIX_PATH_MAX)
-		bpf_probe_read_kernel(name, len, member_address(address, struct unix_address, name) + SUN_FAMILY_BYTES);
-	/* Of a path the NUL is counted, where there is room for one (net/unix/af_unix.c:unix_mkname_bsd()). */
-	if (name[0] && len > 0 && len <= UNIX_PATH_MAX && !name[len - 1])
-		len--;
-	return len;
+	bytes = len - SUN_FAMILY_BYTES;
+	if (bytes > UNIX_PATH_MAX)
+		bytes = UNIX_PATH_MAX;
+	barrier_var(bytes); /* see write_trailing() */
+	if (bytes <= UNIX_PATH_MAX)
+		bpf_probe_read_kernel(name, bytes,
+				      member_address(address, struct unix_address, name) + SUN_FAMILY_BYTES);
+	return bytes;
 }
 
 /* Was it bound itself? An accepted socket has the listener's name and place, but is in no table of names. */

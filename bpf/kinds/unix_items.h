@@ -119,6 +119,9 @@ static __always_inline __u32 write_unix_pending(struct walk *walk)
 		record.groups_count = count;
 		if (count > UNIX_PENDING_GROUPS)
 			count = UNIX_PENDING_GROUPS;
+		barrier_var(count);
+		if (count > UNIX_PENDING_GROUPS)
+			count = 0;
 		bpf_probe_read_kernel(record.groups, count * sizeof(__u32),
 				      member_address(groups, struct group_info, gid));
 	}
@@ -192,7 +195,7 @@ static __always_inline __u32 write_unix_message(struct walk *walk)
 	bpf_seq_write(walk->seq, &record, sizeof(record));
 	write_unix_bytes(walk, slot, BPF_CORE_READ(buffer, data) + consumed, linear);
 	barrier_var(file_bytes);
-	if (file_bytes && file_bytes <= UNIX_FILES_MAX * 8) {
+	if (file_bytes <= UNIX_FILES_MAX * 8) {
 		bpf_probe_read_kernel(slot->path2, file_bytes, member_address(files, struct scm_fp_list, fp));
 		bpf_seq_write(walk->seq, slot->path2, file_bytes);
 	}

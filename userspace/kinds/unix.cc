@@ -40,7 +40,9 @@ constexpr std::size_t kMostNameBytes = 108;
 constexpr int kInq = 84;  // SO_INQ
 
 std::string name_of(const char* name, std::uint32_t bytes) {
-  return std::string(name, std::min<std::size_t>(bytes, kMostNameBytes));
+  std::string text(name, std::min<std::size_t>(bytes, kMostNameBytes));
+  if (is_path(text) && text.back() == '\0') text.pop_back();
+  return text;
 }
 
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*) {
