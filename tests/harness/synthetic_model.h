@@ -148,7 +148,7 @@ inline Model make_model(const std::string& pages_1, const std::string& pages_2, 
   constexpr std::uint64_t kR = 1, kW = 2, kX = 4, kS = 8;
   auto& mm = *model.memory.add_address_spaces();
   mm.set_id(1);
-  mm.set_pages_image(pages_1);
+  mm.add_page_images(pages_1);
   mm.set_exe_file_id(1);
   mm.set_start_brk(0x500000);
   mm.set_brk(0x508000);
@@ -163,7 +163,7 @@ inline Model make_model(const std::string& pages_1, const std::string& pages_2, 
   add_run(mm, 0x7ffd00020000, 1, 5);
   auto& kin = *model.memory.add_address_spaces();
   kin.set_id(2);
-  kin.set_pages_image(pages_2);
+  kin.add_page_images(pages_2);
   kin.set_exe_file_id(1);
   add_vma(kin, 0x400000, 0x402000, pb::FILE_PRIVATE, kR | kX, 1);
   add_vma(kin, 0x500000, 0x508000, pb::ANONYMOUS_PRIVATE, kR | kW);

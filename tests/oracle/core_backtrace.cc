@@ -146,7 +146,7 @@ void write_checkpoint_of(pid_t pid, const Stopped& stopped, const std::string& d
 
   auto& mm = *model.memory.add_address_spaces();
   mm.set_id(1);
-  mm.set_pages_image(raw->name);
+  mm.add_page_images(raw->name);
   std::ifstream auxv(fmt::format("/proc/{}/auxv", pid), std::ios::binary);
   for (std::uint64_t word; auxv.read(reinterpret_cast<char*>(&word), sizeof(word));) mm.add_auxv(word);
   std::map<std::string, std::uint32_t> files;

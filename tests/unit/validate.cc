@@ -102,7 +102,9 @@ const Row kRows[] = {
     {"bad bounds", [](Model& m) { run(m, 2).set_start(UINT64_MAX - 4095); }},
     {"bad index", [](Model& m) { run(m, 0).set_index(UINT64_MAX); }},
     {"no address space 9", [](Model& m) { run(m, 0).set_owner_mm_id(9); }},
-    {"no page image", [](Model& m) { mm(m, 0).clear_pages_image(); }},
+    {"no page image", [](Model& m) { mm(m, 0).clear_page_images(); }},
+    {"no page image 1", [](Model& m) { run(m, 0).set_index(std::uint64_t{1} << 28); }},
+    {"page image is empty", [](Model& m) { mm(m, 0).add_page_images(""); }},
 
     {"bad kind", [](Model& m) { file(m, 0).clear_kind(); }},
     {"no file object 9", [](Model& m) { file(m, 0).set_object_id(9); }},

@@ -11,6 +11,7 @@
 
 #include "kinds/names.h"
 #include "model/details.h"
+#include "model/page_place.h"
 
 namespace bpfckpt {
 namespace {
@@ -95,7 +96,7 @@ class Painter {
     for (const pb::AddressSpace& mm : model_.memory.address_spaces())
       for (const pb::PageRun& run : mm.pages()) {
         const auto* owner = run.owner_mm_id() == 0 ? &mm : index_.address_space(run.owner_mm_id());
-        auto& taken = images[owner->pages_image()];
+        auto& taken = images[owner->page_images(static_cast<int>(PagePlace::of(run.index()).image))];
         std::uint64_t at = run.index();
         const std::uint64_t end = run.index() + run.count();
         while (at < end) {

@@ -24,6 +24,7 @@
 #include "kinds/marks.h"
 #include "model/living_thread.h"
 #include "model/own_vdso.h"
+#include "model/page_place.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -66,28 +67,63 @@ void warn(const Model& model, const DumpPolicy& policy) {
     if (told.insert(item.name + item.finding.reason).second) log::warn("{}", diagnose::to_line(item));
 }
 
-Result<void> take_pages(TakenTree& tree, Model& model, const image::RawImage& image, pb::Stats& stats) {
-  bool kin = model.memory.address_spaces_size() > 1;
-  PageAllocator allocator(kin);
+// What a process has to write itself, of `bytes`; `large` processes have many.
+constexpr std::uint64_t kSharedFrom = 16 << 20;
+std::uint64_t own_pages(std::uint64_t bytes, std::uint64_t large) {
+  const std::uint64_t pages = bytes / kPageBytes;
+  return bytes < kSharedFrom ? pages : pages - pages / (large + 1);
+}
+
+Result<void> take_pages(TakenTree& tree, Model& model, image::ImageWriter& writer,
+                        const image::RawImage& first, pb::Stats& stats) {
+  struct Scanned {
+    pb::AddressSpace* mm;
+    PageJob job;
+    Fd pagemap;
+    std::vector<PageRange> ranges;
+    std::uint64_t bytes = 0;
+  };
   std::map<std::uint32_t, pb::AddressSpace*> spaces;
   for (pb::AddressSpace& mm : *model.memory.mutable_address_spaces()) spaces.emplace(mm.id(), &mm);
-  std::vector<PageJob> jobs;
+  std::vector<Scanned> all;
+  std::uint64_t large = 0;
   // Parents before children: what kin share is the elder's, and is written by it.
   for (const pb::Process& process : model.tasks.processes()) {
     auto it = spaces.find(process.mm_id());
     if (it == spaces.end()) continue;
-    pb::AddressSpace& mm = *it->second;
+    Scanned scanned{.mm = it->second, .job = {}, .pagemap = {}, .ranges = {}};
     spaces.erase(it);
     const std::uint32_t tid = living_thread(process).tid();
-    Fd pagemap(::open(fmt::format("/proc/{}/pagemap", tid).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!pagemap) return fail(Error::system(fmt::format("open pagemap of pid {}", process.pid())));
-    mm.set_pages_image(image.name);
-    PageJob job{static_cast<pid_t>(tid), tree.parasite(process.pid()), {}};
-    TRY_ASSIGN(std::vector<PageRange> ranges, scan_pages(pagemap.get(), mm), "pid {}", process.pid());
-    TRY(allocator.place(pagemap.get(), ranges, mm, job.runs), "pid {}", process.pid());
-    jobs.push_back(std::move(job));
+    scanned.job.pid = static_cast<pid_t>(tid);
+    scanned.job.parasite = tree.parasite(process.pid());
+    scanned.pagemap = Fd(::open(fmt::format("/proc/{}/pagemap", tid).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!scanned.pagemap) return fail(Error::system(fmt::format("open pagemap of pid {}", process.pid())));
+    TRY_ASSIGN(scanned.ranges, scan_pages(scanned.pagemap.get(), *scanned.mm), "pid {}", process.pid());
+    for (const PageRange& range : scanned.ranges) scanned.bytes += range.end - range.start;
+    if (scanned.bytes >= kSharedFrom) large++;
+    all.push_back(std::move(scanned));
   }
-  TRY(write_pages(jobs, image.fd));
+  image::RawImage second;
+  if (large != 0) {
+    TRY_ASSIGN(second, writer.create_raw("pages-2"));
+  }
+  PageAllocator allocator(model.memory.address_spaces_size() > 1);
+  std::vector<PageJob> jobs;
+  for (Scanned& scanned : all) {
+    std::vector<pb::PageRun> fresh;
+    TRY(allocator.place(scanned.pagemap.get(), scanned.ranges, own_pages(scanned.bytes, large), *scanned.mm,
+                        fresh),
+        "pid {}", scanned.job.pid);
+    scanned.mm->add_page_images(first.name);
+    if (large != 0) scanned.mm->add_page_images(second.name);
+    auto outside = std::ranges::partition_point(
+        fresh, [](const pb::PageRun& run) { return PagePlace::of(run.index()).image == 0; });
+    scanned.job.outside.assign(outside, fresh.end());
+    fresh.erase(outside, fresh.end());
+    scanned.job.runs = std::move(fresh);
+    jobs.push_back(std::move(scanned.job));
+  }
+  TRY(write_pages(jobs, first.fd, second.fd));
   stats.set_pages_written(allocator.pages());
   stats.set_pages_shared(allocator.shared());
   return {};
@@ -162,7 +198,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(ask_processes(tree, model));
   stats.set_parasites_us(stage.lap_us());
   TRY(take_aio_events(model));
-  TRY(take_pages(tree, model, pages, stats));
+  TRY(take_pages(tree, model, writer, pages, stats));
   stats.set_pages_us(stage.lap_us());
   Borrower borrower(model, writer);
   TRY(connections.renew());

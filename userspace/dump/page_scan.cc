@@ -154,8 +154,9 @@ Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
   return std::move(scan.pages);
 }
 
-Result<void> PageAllocator::place(int pagemap, const std::vector<PageRange>& ranges, pb::AddressSpace& mm,
-                                  std::vector<pb::PageRun>& fresh) {
+Result<void> PageAllocator::place(int pagemap, const std::vector<PageRange>& ranges, std::uint64_t own,
+                                  pb::AddressSpace& mm, std::vector<pb::PageRun>& fresh) {
+  std::uint64_t taken = 0;  // fresh pages
   auto extend = [](auto& runs, auto&& add, std::uint64_t page, std::uint64_t index) {
     if (runs.size() > 0) {
       pb::PageRun& last = runs[runs.size() - 1];
@@ -173,12 +174,16 @@ Result<void> PageAllocator::place(int pagemap, const std::vector<PageRange>& ran
   for (const PageRange& range : ranges) {
     if (!find_shared_) {
       for (std::uint64_t at = range.start; at < range.end;) {
+        const bool by_itself = taken < own;
         std::uint64_t count = std::min<std::uint64_t>((range.end - at) / kPageBytes, UINT32_MAX);
+        if (by_itself) count = std::min(count, own - taken);
         pb::PageRun* run = mm.add_pages();
         run->set_start(at);
         run->set_count(static_cast<std::uint32_t>(count));
-        run->set_index(next_);
-        next_ += count;
+        PagePlace& next = next_[by_itself ? 0 : 1];
+        run->set_index(next.index());
+        next.page += count;
+        taken += count;
         at += count * kPageBytes;
         fresh.push_back(*run);
       }
@@ -188,9 +193,15 @@ Result<void> PageAllocator::place(int pagemap, const std::vector<PageRange>& ran
     TRY(for_each_word(pagemap, range.start, range.end, [&](std::uint64_t page, std::uint64_t word) {
       std::uint64_t frame =
           word & kWordPresent ? word & kWordFrame : 0;  // 0: swapped, or frames are not shown to us
-      auto [it, first] = frame == 0 ? std::pair{by_frame_.end(), true} : by_frame_.try_emplace(frame, next_);
+      PagePlace& next = next_[taken < own ? 0 : 1];
+      auto [it, first] =
+          frame == 0 ? std::pair{by_frame_.end(), true} : by_frame_.try_emplace(frame, next.index());
       bool shared = !first;
-      std::uint64_t index = shared ? it->second : next_++;
+      std::uint64_t index = shared ? it->second : next.index();
+      if (!shared) {
+        next.page++;
+        taken++;
+      }
       auto add_page = [&] { return mm.add_pages(); };
       auto add_fresh = [&] { return &fresh.emplace_back(); };
       if (shared != after_shared || mm.pages().empty()) {

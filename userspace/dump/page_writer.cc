@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A process writes its own pages: one copy, from its memory to the page cache, and nothing is mapped, piped
 // or borrowed. The image's descriptor is given to it for that (SCM_RIGHTS), and taken away again. From
-// outside it takes two copies.
+// outside it takes two copies; yet bpfckpt, which has nothing else to do, takes its share of large processes,
+// into an image of its own: a file is written by one at a time (the inode's lock), and new pages of the page
+// cache are what it costs.
 #include "dump/page_writer.h"
 
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "model/page_place.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -38,7 +41,7 @@ class Pieces {
     Piece piece;
     while (at_ < runs_.size() && piece.parts.size() < kPartsPerCall && piece.bytes < kBytesPerCall) {
       const pb::PageRun& run = runs_[at_];
-      std::uint64_t index = run.index() + done_;
+      std::uint64_t index = PagePlace::of(run.index() + done_).page;
       if (piece.parts.empty())
         piece.index = index;
       else if (piece.index + piece.bytes / kPageBytes != index)
@@ -62,23 +65,31 @@ class Pieces {
   std::uint64_t done_ = 0;  // pages of runs_[at_]
 };
 
-// Through /proc/PID/mem, which reads what the process itself may not (PROT_NONE, protection keys:
-// FOLL_FORCE).
-Result<void> write_from_outside(const PageJob& job, int image_fd) {
+// /proc/PID/mem reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE), but it moves
+// one page at a time: it is for what process_vm_readv(2) does not read.
+ssize_t read_memory(pid_t pid, int mem, std::uint64_t address, std::span<char> out) {
+  const iovec to{out.data(), out.size()};
+  const iovec from{reinterpret_cast<void*>(address), out.size()};
+  const ssize_t got = ::process_vm_readv(pid, &to, 1, &from, 1, 0);
+  return got > 0 ? got : ::pread(mem, out.data(), out.size(), static_cast<off_t>(address));
+}
+
+Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRun>& runs, int image_fd) {
   std::vector<char> buffer(kOutsideBuffer);
   Fd mem(::open(fmt::format("/proc/{}/mem", job.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!mem) return fail(Error::system(fmt::format("pid {}: open of its memory", job.pid)));
-  for (const pb::PageRun& run : job.runs) {
+  for (const pb::PageRun& run : runs) {
+    const std::uint64_t offset = PagePlace::of(run.index()).page * kPageBytes;
     std::uint64_t total = run.count() * kPageBytes;
     for (std::uint64_t done = 0; done < total;) {
       std::size_t len = std::min<std::size_t>(buffer.size(), total - done);
-      ssize_t got = ::pread(mem.get(), buffer.data(), len, static_cast<off_t>(run.start() + done));
+      ssize_t got = read_memory(job.pid, mem.get(), run.start() + done, std::span(buffer).first(len));
       if (got <= 0)
         return fail(Error::system(fmt::format("pid {}: read of memory at {:#x}", job.pid, run.start() + done),
                                   got < 0 ? errno : EFAULT));
       for (ssize_t written = 0; written < got;) {
         ssize_t n = ::pwrite(image_fd, buffer.data() + written, static_cast<std::size_t>(got - written),
-                             static_cast<off_t>(run.index() * kPageBytes + done) + written);
+                             static_cast<off_t>(offset + done) + written);
         if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
         written += n;
       }
@@ -111,7 +122,7 @@ struct Writer {
 
 }  // namespace
 
-Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
+Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd) {
   std::vector<Writer> writers;
   std::vector<PageJob*> outside;
   for (PageJob& job : jobs) {
@@ -129,7 +140,9 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
     writers.emplace_back(job, *received);
   }
   for (Writer& writer : writers) TRY(writer.submit(), "pid {}", writer.job.pid);
-  for (PageJob* job : outside) TRY(write_from_outside(*job, image_fd));
+  for (PageJob* job : outside) TRY(write_from_outside(*job, job->runs, image_fd));
+  for (const PageJob& job : jobs)
+    if (!job.outside.empty()) TRY(write_from_outside(job, job.outside, second_fd));
   std::vector<Writer*> busy;
   for (Writer& writer : writers) busy.push_back(&writer);
   while (!busy.empty()) {
@@ -143,7 +156,7 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd) {
         // A short write: memory that the process may not read, or a full disk, of which the second try says
         // so.
         log::debug("pid {}: pages again from outside: {}", writer->job.pid, written.error().message());
-        TRY(write_from_outside(writer->job, image_fd));
+        TRY(write_from_outside(writer->job, writer->job.runs, image_fd));
       }
       if (!written || writer->pieces.empty()) {
         writer->batch.clear();

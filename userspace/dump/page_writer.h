@@ -13,12 +13,13 @@ namespace bpfckpt::dump {
 struct PageJob {
   pid_t pid = 0;
   target::InjectedParasite* parasite = nullptr;  // null: read from outside
-  std::vector<pb::PageRun> runs;
+  std::vector<pb::PageRun> runs;                 // in image 0
+  std::vector<pb::PageRun> outside;              // in image 1: bpfckpt's share
 };
 
-// Writes all, into `image_fd` at the places that the runs say: each process its own pages with its parasite,
+// Writes all, into the images at the places that the runs say: each process its own pages with its parasite,
 // all at the same time; where there is none, or it cannot take the image's descriptor, bpfckpt reads them
-// from outside.
-Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd);
+// from outside. `second_fd` is only used where somebody has runs outside.
+Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd);
 
 }  // namespace bpfckpt::dump

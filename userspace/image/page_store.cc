@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "image/file_io.h"
+#include "model/page_place.h"
 
 namespace bpfckpt::image {
 
@@ -11,9 +12,10 @@ Result<PageStore> PageStore::open(const ImageReader& reader) {
   PageStore store;
   store.page_size_ = reader.manifest().page_size();
   for (const auto& mm : reader.model().memory.address_spaces()) {
-    if (mm.pages_image().empty()) continue;
-    TRY_ASSIGN(Fd fd, reader.open_raw(mm.pages_image()), "{}", reader.path());
-    store.images_.emplace(mm.id(), std::move(fd));
+    for (const std::string& image : mm.page_images()) {
+      TRY_ASSIGN(Fd fd, reader.open_raw(image), "{}", reader.path());
+      store.images_[mm.id()].push_back(std::move(fd));
+    }
   }
   return store;
 }
@@ -27,12 +29,13 @@ std::vector<PageSpan> PageStore::spans(const pb::AddressSpace& mm, std::uint64_t
   for (; it != runs.end() && it->start() < end; ++it) {
     std::uint64_t from = std::max(start, it->start());
     std::uint32_t owner = it->owner_mm_id() == 0 ? mm.id() : it->owner_mm_id();
+    const PagePlace place = PagePlace::of(it->index());
     PageSpan span{.address = from,
                   .len_bytes = std::min(end, run_end(*it)) - from,
-                  .fd = images_.at(owner).get(),
-                  .offset = it->index() * page_size_ + (from - it->start()),
+                  .fd = images_.at(owner)[place.image].get(),
+                  .offset = place.page * page_size_ + (from - it->start()),
                   .owner_mm_id = owner};
-    if (!out.empty() && out.back().owner_mm_id == owner &&
+    if (!out.empty() && out.back().owner_mm_id == owner && out.back().fd == span.fd &&
         out.back().address + out.back().len_bytes == span.address &&
         out.back().offset + out.back().len_bytes == span.offset)
       out.back().len_bytes += span.len_bytes;

@@ -43,7 +43,7 @@ class PageStore {
   std::uint64_t page_size() const { return page_size_; }
 
  private:
-  std::unordered_map<std::uint32_t, Fd> images_;  // by id of the address space
+  std::unordered_map<std::uint32_t, std::vector<Fd>> images_;  // by id of the address space
   std::uint64_t page_size_ = 4096;
 };
 

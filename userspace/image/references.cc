@@ -6,6 +6,7 @@
 
 #include "image/directory.h"
 #include "model/details.h"
+#include "model/page_place.h"
 
 namespace bpfckpt::image {
 namespace {
@@ -20,11 +21,13 @@ class References {
     for (const auto& run : mm.pages()) {
       // validate() has resolved the owner.
       const auto& owner = run.owner_mm_id() == 0 ? mm : *index.address_space(run.owner_mm_id());
-      TRY_ASSIGN(std::uint64_t size, size_of(owner.pages_image()));
+      const PagePlace place = PagePlace::of(run.index());
+      const std::string& image = owner.page_images(static_cast<int>(place.image));
+      TRY_ASSIGN(std::uint64_t size, size_of(image));
       std::uint64_t pages = size / page_size_;
-      if (run.index() > pages || run.count() > pages - run.index())
-        return fail(Error::bad_image(fmt::format("{} pages at {:#x} are beyond the end of {}", run.count(),
-                                                 run.start(), owner.pages_image())));
+      if (place.page > pages || run.count() > pages - place.page)
+        return fail(Error::bad_image(
+            fmt::format("{} pages at {:#x} are beyond the end of {}", run.count(), run.start(), image)));
     }
     return {};
   }

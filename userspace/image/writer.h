@@ -4,7 +4,7 @@
 //
 //   TRY_ASSIGN(ImageWriter writer, ImageWriter::open(dir));       // before the freeze
 //   TRY_ASSIGN(RawImage pages, writer.create_raw("pages-1"));     // before the freeze
-//   ... pages.fd is written, address_space.set_pages_image(pages.name) ...
+//   ... pages.fd is written, address_space.add_page_images(pages.name) ...
 //   TRY(writer.finish(model, manifest));                          // after it
 #pragma once
 
@@ -25,7 +25,7 @@ namespace bpfckpt::image {
 // A raw file of the checkpoint. The writer owns the descriptor, which is open for reading and writing and
 // stays so until the writer goes. Bytes may be written in any order and by other processes.
 struct RawImage {
-  std::string name;  // for the model: AddressSpace.pages_image, Content.image
+  std::string name;  // for the model: AddressSpace.page_images, Content.image
   int fd = -1;
 };
 

@@ -346,8 +346,8 @@ constexpr Feature kFeatures[] = {
     // What a program may use. It is kept where there is something to keep, so that nothing is lost without it
     // but the restore of checkpoints that have it.
     {"aio", kKept, "io_setup(2) rings", "io_setup(2) says EINVAL", kLostKept, "", probe_aio},
-    {"io-uring", kKept, "io_uring: recognised, and refused", "io_uring_setup(2) says EINVAL or EFAULT",
-     kLostKept, "", probe_io_uring},
+    {"io-uring", kKept, "idle io_urings", "io_uring_setup(2) says EINVAL or EFAULT", kLostKept, "",
+     probe_io_uring},
     {"userfaultfd", kKept, "userfaultfd(2)", "userfaultfd(2) gives a descriptor", kLostKept, "",
      probe_userfaultfd},
     {"userfaultfd-wp", kKept, "write protection by userfaultfd",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/details.h"
+#include "model/page_place.h"
 #include "model/validate.h"
 
 namespace bpfckpt::validation {
@@ -36,7 +37,10 @@ Result<void> check_run(const pb::PageRun& run, std::uint64_t previous_end, const
   if (run.index() > kMaxPageIndex) return refuse("bad index {}", run.index());
   const auto* owner = run.owner_mm_id() == 0 ? &mm : index.address_space(run.owner_mm_id());
   if (owner == nullptr) return refuse("no address space {}", run.owner_mm_id());
-  if (owner->pages_image().empty()) return refuse("its owner has no page image");
+  const PagePlace place = PagePlace::of(run.index()), last = PagePlace::of(run.index() + run.count() - 1);
+  if (place.image >= static_cast<std::uint64_t>(owner->page_images_size()))
+    return refuse("its owner has no page image {}", place.image);
+  if (last.image != place.image) return refuse("it goes beyond the end of its image");
   return {};
 }
 
@@ -66,8 +70,9 @@ Result<void> check_address_space(const pb::AddressSpace& mm, const ModelIndex& i
     return refuse("no file {}", mm.exe_file_id());
   if (mm.auxv_size() % 2 != 0 || mm.auxv_size() > kMaxAuxvWords) return refuse("bad auxv");
   if (mm.protection_keys() > 0xffff || mm.execute_only_key() > 15) return refuse("bad protection keys");
-  if (!is_text(mm.pages_image(), kMaxNameBytes))
-    return refuse("name of the page image is too long, or no UTF-8");
+  for (const std::string& image : mm.page_images())
+    if (image.empty() || !is_text(image, kMaxNameBytes))
+      return refuse("name of a page image is empty, too long, or no UTF-8");
   std::uint64_t previous_end = 0;
   for (const auto& vma : mm.vmas()) {
     TRY(check_vma(vma, previous_end, index), "vma {:#x}-{:#x}", vma.start(), vma.end());

@@ -376,7 +376,8 @@ Result<void> plan_mapped_files(Planning& planning) {
       if (vma.file_id() != 0 && !is_ring(planning.plan.index(), vma))
         TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
-    if (!mm.pages().empty()) planning.plan.open_image(mm.pages_image());
+    if (!mm.pages().empty())
+      for (const std::string& image : mm.page_images()) planning.plan.open_image(image);
   }
   return {};
 }

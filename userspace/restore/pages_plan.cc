@@ -9,8 +9,9 @@
 #include <sys/uio.h>
 
 #include <algorithm>
-#include <numeric>
+#include <map>
 
+#include "model/page_place.h"
 #include "model/vm_flags.h"
 #include "restore/planner.h"
 
@@ -34,6 +35,7 @@ class Pieces {
  public:
   struct Piece {
     std::vector<iovec> parts;
+    std::uint64_t image = 0;   // index into AddressSpace.page_images
     std::uint64_t offset = 0;  // in the image
     std::uint64_t bytes = 0;
   };
@@ -45,11 +47,14 @@ class Pieces {
     Piece piece;
     while (at_ < runs_.size() && piece.parts.size() < kIovecsPerCall && piece.bytes < most_bytes) {
       const pb::PageRun& run = runs_[at_];
-      const std::uint64_t offset = (run.index() + done_) * kPage;
-      if (piece.parts.empty())
+      const PagePlace place = PagePlace::of(run.index() + done_);
+      const std::uint64_t offset = place.page * kPage;
+      if (piece.parts.empty()) {
+        piece.image = place.image;
         piece.offset = offset;
-      else if (piece.offset + piece.bytes != offset)
+      } else if (piece.image != place.image || piece.offset + piece.bytes != offset) {
         break;
+      }
       const std::uint64_t count =
           std::min<std::uint64_t>(run.count() - done_, (most_bytes - piece.bytes) / kPage);
       piece.parts.push_back({reinterpret_cast<void*>(run.start() + done_ * kPage), count * kPage});
@@ -71,23 +76,26 @@ class Pieces {
 
 // The first `own` bytes by the process itself, the others by bpfckpt.
 void plan_reading(PlanBuilder& plan, const Reading& reading, std::uint64_t own) {
-  const Operand image = Operand::result(plan.open_image(reading.mm->pages_image()));
-  const Operand pulled = Operand::result(plan.op(Op::Code::Pull, reading.pid, {image}, "pages"));
+  std::map<std::uint64_t, Operand> pulled;
   Pieces pieces(reading.runs);
   for (std::uint64_t done = 0; done < reading.bytes;) {
     const bool by_itself = done < own;
     const Pieces::Piece piece =
         pieces.next(std::min(kBytesPerCall, by_itself ? own - done : reading.bytes - done));
+    const Operand image =
+        Operand::result(plan.open_image(reading.mm->page_images(static_cast<int>(piece.image))));
     const Operand parts = Operand::data(plan.data(std::as_bytes(std::span(piece.parts))));
+    if (by_itself && !pulled.contains(piece.image))
+      pulled[piece.image] = Operand::result(plan.op(Op::Code::Pull, reading.pid, {image}, "pages"));
     if (by_itself)
       plan.call_expecting(reading.pid, piece.bytes, SYS_preadv,
-                          {pulled, parts, piece.parts.size(), piece.offset, 0}, "pages");
+                          {pulled[piece.image], parts, piece.parts.size(), piece.offset, 0}, "pages");
     else
       plan.op(Op::Code::FillPages, kSelf, {reading.pid, image, parts, piece.parts.size(), piece.offset},
               "pages");
     done += piece.bytes;
   }
-  plan.call(reading.pid, SYS_close, {pulled});
+  for (const auto& [image, fd] : pulled) plan.call(reading.pid, SYS_close, {fd});
 }
 
 }  // namespace
