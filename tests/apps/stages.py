@@ -98,7 +98,7 @@ app.dump_args = []
 app.dump()
 command = "import os,sys\npid,status=os.wait()\nprint('parent of',pid,'status',status)"
 parent = subprocess.Popen(
-    [ckpt.BPFCKPT, "restore", "-D", app.images(), "--exec-cmd", "--", "python3", "-c", command], stdout=subprocess.PIPE
+    [ckpt.BPFCKPT, "restore", "-D", app.images(), "--exec-cmd", "--", sys.executable, "-c", command], stdout=subprocess.PIPE
 )
 ckpt.wait_until("the tree", lambda: state() in ("S", "R") and int(ckpt.stat_fields(app.pid)[1]) == parent.pid)
 open(go_on, "w").close()

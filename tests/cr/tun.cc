@@ -2,10 +2,12 @@
 // TUN and TAP interfaces: one that vanishes with its descriptor, one that stays, one with two queues, and a
 // descriptor without any; name, type, owner, header, hardware address, MTU, up.
 #include <linux/if_tun.h>
+#include <linux/mount.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "harness/cr_memory.h"
 
@@ -25,10 +27,15 @@ int attach(const char* name, int flags) {
   return fd;
 }
 
+// From a sysfs of this network namespace: the one that is mounted shows that of who mounted it.
 std::string fact(const char* name, const char* which) {
-  const int fd = ::open((std::string("/sys/class/net/") + name + "/" + which).c_str(), O_RDONLY | O_CLOEXEC);
+  const int filesystem = static_cast<int>(::syscall(SYS_fsopen, "sysfs", FSOPEN_CLOEXEC));
+  REQUIRE(::syscall(SYS_fsconfig, filesystem, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0);
+  const int mount = static_cast<int>(::syscall(SYS_fsmount, filesystem, FSMOUNT_CLOEXEC, 0));
+  const int fd =
+      ::openat(mount, (std::string("class/net/") + name + "/" + which).c_str(), O_RDONLY | O_CLOEXEC);
   std::string text = cr::read_all(fd);
-  ::close(fd);
+  for (const int opened : {filesystem, mount, fd}) ::close(opened);
   return text;
 }
 

@@ -30,7 +30,7 @@ class Uring {
     params.flags = flags;
     params.sq_thread_idle = idle_ms;
     fd_ = static_cast<int>(::syscall(SYS_io_uring_setup, entries, &params));
-    if (fd_ < 0) skip("io_uring");
+    if (fd_ < 0) skip("io-uring");
     params_ = params;
     rings_bytes_ = params.sq_off.array + params.sq_entries * 4;
     rings_ = map(rings_bytes_, IORING_OFF_SQ_RING);

@@ -39,7 +39,7 @@ int make_ring(unsigned entries, unsigned flags, unsigned nops) {
 TEST_CASE("io_uring") {
   io_uring_params probe{};
   const int here = static_cast<int>(::syscall(SYS_io_uring_setup, 1, &probe));
-  REQUIRE_FEATURE(here >= 0, "io_uring");
+  REQUIRE_FEATURE(here >= 0, "io-uring");
   ::close(here);
   Target target([] {
     static char memory[8192];

@@ -95,7 +95,7 @@ const Row kRows[] = {
     {"no file 99", [](Model& m) { mm(m, 0).set_exe_file_id(99); }},
     {"bad auxv", [](Model& m) { mm(m, 0).add_auxv(1); }},
     {"not inside of a mapping", [](Model& m) { run(m, 0).set_count(2); }},
-    {"not inside of a mapping", [](Model& m) { run(m, 1).set_count(UINT32_MAX); }},
+    {"beyond the end of its image", [](Model& m) { run(m, 1).set_count(UINT32_MAX); }},
     {"not inside of a mapping", [](Model& m) { run(m, 0).set_start(0x404000); }},
     {"page run 0x500000: overlaps", [](Model& m) { run(m, 0).set_start(0x502000); }},
     {"bad bounds", [](Model& m) { run(m, 0).set_count(0); }},

@@ -18,7 +18,7 @@ IFF_UP = 1
 def enter_own():
     """The calling thread, and what it starts, is in a new namespace with nothing but a loopback device."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        ckpt.skip("network namespaces")
+        ckpt.skip("machine: network namespaces")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
