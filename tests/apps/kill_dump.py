@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# ctest-timeout: 1200
-# ctest-serial: 1
+# ctest-timeout: 600
 """200 times kill -9 of the real `bpfckpt dump` at a random moment: the target, which checks itself, goes on as if nothing had
 happened, nothing is left in it, and no directory holds a manifest unless its images are complete."""
 import os
