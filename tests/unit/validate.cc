@@ -95,7 +95,7 @@ const Row kRows[] = {
     {"no file 99", [](Model& m) { mm(m, 0).set_exe_file_id(99); }},
     {"bad auxv", [](Model& m) { mm(m, 0).add_auxv(1); }},
     {"not inside of a mapping", [](Model& m) { run(m, 0).set_count(2); }},
-    {"beyond the end of its image", [](Model& m) { run(m, 1).set_count(UINT32_MAX); }},
+    {"not inside of a mapping", [](Model& m) { run(m, 1).set_count(UINT32_MAX); }},
     {"not inside of a mapping", [](Model& m) { run(m, 0).set_start(0x404000); }},
     {"page run 0x500000: overlaps", [](Model& m) { run(m, 0).set_start(0x502000); }},
     {"bad bounds", [](Model& m) { run(m, 0).set_count(0); }},
@@ -103,7 +103,12 @@ const Row kRows[] = {
     {"bad index", [](Model& m) { run(m, 0).set_index(UINT64_MAX); }},
     {"no address space 9", [](Model& m) { run(m, 0).set_owner_mm_id(9); }},
     {"no page image", [](Model& m) { mm(m, 0).clear_page_images(); }},
-    {"no page image 1", [](Model& m) { run(m, 0).set_index(std::uint64_t{1} << 28); }},
+    {"beyond the end of its image",
+     [](Model& m) {
+       run(m, 0).set_index((std::uint64_t{1} << 40) - 1);
+       run(m, 0).set_count(2);
+     }},
+    {"no page image 1", [](Model& m) { run(m, 0).set_index(std::uint64_t{1} << 40); }},
     {"page image is empty", [](Model& m) { mm(m, 0).add_page_images(""); }},
 
     {"bad kind", [](Model& m) { file(m, 0).clear_kind(); }},

@@ -24,6 +24,7 @@
 #include "kinds/marks.h"
 #include "model/living_thread.h"
 #include "model/own_vdso.h"
+#include "model/page_pieces.h"
 #include "model/page_place.h"
 
 namespace bpfckpt::dump {
@@ -67,13 +68,6 @@ void warn(const Model& model, const DumpPolicy& policy) {
     if (told.insert(item.name + item.finding.reason).second) log::warn("{}", diagnose::to_line(item));
 }
 
-// What a process has to write itself, of `bytes`; `large` processes have many.
-constexpr std::uint64_t kSharedFrom = 16 << 20;
-std::uint64_t own_pages(std::uint64_t bytes, std::uint64_t large) {
-  const std::uint64_t pages = bytes / kPageBytes;
-  return bytes < kSharedFrom ? pages : pages - pages / (large + 1);
-}
-
 Result<void> take_pages(TakenTree& tree, Model& model, image::ImageWriter& writer,
                         const image::RawImage& first, pb::Stats& stats) {
   struct Scanned {
@@ -100,7 +94,7 @@ Result<void> take_pages(TakenTree& tree, Model& model, image::ImageWriter& write
     if (!scanned.pagemap) return fail(Error::system(fmt::format("open pagemap of pid {}", process.pid())));
     TRY_ASSIGN(scanned.ranges, scan_pages(scanned.pagemap.get(), *scanned.mm), "pid {}", process.pid());
     for (const PageRange& range : scanned.ranges) scanned.bytes += range.end - range.start;
-    if (scanned.bytes >= kSharedFrom) large++;
+    if (scanned.bytes >= kLargeBytes) large++;
     all.push_back(std::move(scanned));
   }
   image::RawImage second;
@@ -111,8 +105,8 @@ Result<void> take_pages(TakenTree& tree, Model& model, image::ImageWriter& write
   std::vector<PageJob> jobs;
   for (Scanned& scanned : all) {
     std::vector<pb::PageRun> fresh;
-    TRY(allocator.place(scanned.pagemap.get(), scanned.ranges, own_pages(scanned.bytes, large), *scanned.mm,
-                        fresh),
+    TRY(allocator.place(scanned.pagemap.get(), scanned.ranges, own_share(scanned.bytes, large) / kPageBytes,
+                        *scanned.mm, fresh),
         "pid {}", scanned.job.pid);
     scanned.mm->add_page_images(first.name);
     if (large != 0) scanned.mm->add_page_images(second.name);

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "model/vm_flags.h"
+#include "model/vmas.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -39,10 +40,6 @@ void append(std::vector<PageRange>& ranges, std::uint64_t start, std::uint64_t e
     ranges.back().end = end;
   else
     ranges.push_back({start, end});
-}
-
-bool may_have_own_pages(const pb::Vma& vma) {
-  return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
 }
 
 // What a scan may find, and finds.
@@ -99,10 +96,6 @@ Result<void> for_each_word(int pagemap, std::uint64_t start, std::uint64_t end, 
   return {};
 }
 
-bool is_watched(const pb::Vma& vma) {
-  return vma.userfaultfd_file_id() != 0;
-}
-
 // Pages that a userfaultfd protects from being written.
 Result<void> scan_protected(int pagemap, pb::Vma& vma) {
   return for_each_word(pagemap, vma.start(), vma.end(), [&](std::uint64_t page, std::uint64_t word) {
@@ -125,14 +118,14 @@ Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
   bool by_ioctl = true;
   // Neighbours are scanned in one call: a space of 20,000 mappings is a few hundred stretches.
   for (int i = 0; i < mm.vmas_size();) {
-    if (!may_have_own_pages(mm.vmas(i))) {
+    if (!is_private(mm.vmas(i))) {
       i++;
       continue;
     }
     std::uint64_t start = mm.vmas(i).start(), end = mm.vmas(i).end();
     const bool watched = is_watched(mm.vmas(i));
     if (mm.vmas(i).flags() & vm::kUffdWp) TRY(scan_protected(pagemap, *mm.mutable_vmas(i)));
-    for (i++; i < mm.vmas_size() && may_have_own_pages(mm.vmas(i)) && mm.vmas(i).start() == end && !watched &&
+    for (i++; i < mm.vmas_size() && is_private(mm.vmas(i)) && mm.vmas(i).start() == end && !watched &&
               !is_watched(mm.vmas(i));
          i++)
       end = mm.vmas(i).end();

@@ -15,55 +15,14 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "model/page_pieces.h"
 #include "model/page_place.h"
 
 namespace bpfckpt::dump {
 namespace {
 
-constexpr std::size_t kPartsPerCall =
-    512;  // of IOV_MAX's 1024: the slot's data area holds several such calls
 constexpr std::uint64_t kBytesPerCall = 256 << 20;  // a call is not interrupted in the middle by us
 constexpr std::size_t kOutsideBuffer = 256 << 10;   // stays in the second-level cache
-
-// Walks over runs in pieces of what one pwritev(2) can do.
-class Pieces {
- public:
-  explicit Pieces(const std::vector<pb::PageRun>& runs) : runs_(runs) {}
-
-  struct Piece {
-    std::vector<iovec> parts;
-    std::uint64_t index = 0;  // page in the image
-    std::uint64_t bytes = 0;
-  };
-
-  bool empty() const { return at_ == runs_.size(); }
-  Piece next() {
-    Piece piece;
-    while (at_ < runs_.size() && piece.parts.size() < kPartsPerCall && piece.bytes < kBytesPerCall) {
-      const pb::PageRun& run = runs_[at_];
-      std::uint64_t index = PagePlace::of(run.index() + done_).page;
-      if (piece.parts.empty())
-        piece.index = index;
-      else if (piece.index + piece.bytes / kPageBytes != index)
-        break;
-      std::uint64_t count =
-          std::min<std::uint64_t>(run.count() - done_, (kBytesPerCall - piece.bytes) / kPageBytes);
-      piece.parts.push_back({reinterpret_cast<void*>(run.start() + done_ * kPageBytes), count * kPageBytes});
-      piece.bytes += count * kPageBytes;
-      done_ += count;
-      if (done_ == run.count()) {
-        at_++;
-        done_ = 0;
-      }
-    }
-    return piece;
-  }
-
- private:
-  const std::vector<pb::PageRun>& runs_;
-  std::size_t at_ = 0;
-  std::uint64_t done_ = 0;  // pages of runs_[at_]
-};
 
 // /proc/PID/mem reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE), but it moves
 // one page at a time: it is for what process_vm_readv(2) does not read.
@@ -105,10 +64,10 @@ struct Writer {
 
   Result<void> submit() {
     batch.clear();
-    while (!pieces.empty() && batch.room_for(1, kPartsPerCall * sizeof(iovec))) {
-      Pieces::Piece piece = pieces.next();
+    while (!pieces.empty() && batch.room_for(1, PagePieces::kMostParts * sizeof(iovec))) {
+      const PagePieces::Piece piece = pieces.next(kBytesPerCall);
       auto vec = batch.put(std::as_bytes(std::span(piece.parts)));
-      batch.expect(batch.call(SYS_pwritev, fd, *vec, piece.parts.size(), piece.index * kPageBytes, 0),
+      batch.expect(batch.call(SYS_pwritev, fd, *vec, piece.parts.size(), piece.offset, 0),
                    static_cast<std::int64_t>(piece.bytes));
     }
     return batch.submit();
@@ -117,7 +76,7 @@ struct Writer {
   PageJob& job;
   int fd;
   target::Batch batch;
-  Pieces pieces;
+  PagePieces pieces;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace bpfckpt {
 
 struct PagePlace {
-  static constexpr unsigned kPageBits = 28;  // an image of at most 1 TiB
+  static constexpr unsigned kPageBits = 40;  // more than a file can have
 
   std::uint64_t image = 0;  // index into AddressSpace.page_images
   std::uint64_t page = 0;

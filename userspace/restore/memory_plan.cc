@@ -24,23 +24,19 @@
 #include "kernel/vdso.h"
 #include "kinds/memory_file.h"
 #include "model/vm_flags.h"
+#include "model/vmas.h"
 #include "restore/kin.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
 namespace {
 
-constexpr std::uint64_t kHugePage = 2 << 20;
 constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 
 constexpr int kThpExceptAdvised = 2;  // PR_THP_DISABLE_EXCEPT_ADVISED, since 6.18
 
 constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
 constexpr long kSetMempolicyHomeNode = 450;  // since 5.17
-
-bool is_private(const pb::Vma& vma) {
-  return vma.kind() == pb::ANONYMOUS_PRIVATE || vma.kind() == pb::FILE_PRIVATE;
-}
 
 int protection(const pb::Vma& vma) {
   int prot = 0;
@@ -61,10 +57,6 @@ bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
 bool is_ring(const ModelIndex& index, const pb::Vma& vma) {
   const pb::File* file = index.file(vma.file_id());
   return file != nullptr && (file->kind() == "aio" || file->kind() == "io_uring");
-}
-
-bool is_watched(const pb::AddressSpace& mm) {
-  return std::ranges::any_of(mm.vmas(), [](const pb::Vma& vma) { return vma.userfaultfd_file_id() != 0; });
 }
 
 bool has_memory_policy(const pb::AddressSpace& mm) {
@@ -90,32 +82,6 @@ bool writable_first(const pb::AddressSpace& mm, const pb::Vma& vma) {
   return it != mm.pages().end() && it->start() < vma.end();
 }
 
-// Would a huge page put memory where there was none: is one partly filled that fits into a mapping?
-bool has_holes(const pb::AddressSpace& mm) {
-  int at = 0;
-  for (const pb::Vma& vma : mm.vmas()) {
-    if (!is_private(vma)) continue;
-    std::uint64_t filled_from = 0, filled_until = 0;  // pages that follow one another
-    auto is_partly_filled = [&](std::uint64_t edge) {
-      const std::uint64_t block = edge & ~(kHugePage - 1);
-      return edge != block && block >= vma.start() && block + kHugePage <= vma.end();
-    };
-    for (; at < mm.pages_size() && mm.pages(at).start() < vma.end(); at++) {
-      const pb::PageRun& run = mm.pages(at);
-      const std::uint64_t end = run.start() + run.count() * kPage;
-      if (end <= vma.start()) continue;
-      if (run.start() != filled_until) {
-        if (is_partly_filled(filled_until) || is_partly_filled(run.start())) return true;
-        filled_from = run.start();
-      }
-      filled_until = end;
-      if (end > vma.end()) break;  // goes on in the next mapping
-    }
-    if (filled_until > filled_from && filled_until < vma.end() && is_partly_filled(filled_until)) return true;
-  }
-  return false;
-}
-
 class MemoryPlanner {
  public:
   MemoryPlanner(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm,
@@ -138,11 +104,6 @@ class MemoryPlanner {
       place_old_vdso();
     else
       move_special_mappings();
-    // A huge page would fill in what is missing around the pages that are read.
-    if (is_watched(mm_))
-      plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for userfaultfd");
-    else if (policy_.huge_pages_unasked && has_holes(mm_))
-      plan_.call(pid_, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, "for the holes");
     return map();
   }
 

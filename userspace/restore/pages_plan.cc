@@ -5,22 +5,22 @@
 // memory, a fault a page; two who do it in one address space take little more than half the time. So of large
 // ones bpfckpt, which has nothing else to do, copies its share from outside (FillPages).
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <map>
 
-#include "model/page_place.h"
+#include "model/page_pieces.h"
 #include "model/vm_flags.h"
+#include "model/vmas.h"
 #include "restore/planner.h"
 
 namespace bpfckpt::restore {
 namespace {
 
-constexpr std::size_t kIovecsPerCall = 512;
+constexpr std::uint64_t kHugePage = 2 << 20;
 constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
-constexpr std::uint64_t kSharedFrom = 16u << 20;   // bytes of one process
 
 // One process's pages to read.
 struct Reading {
@@ -30,57 +30,39 @@ struct Reading {
   std::uint64_t bytes = 0;
 };
 
-// Consecutive pages of the image, in calls of at most that many bytes.
-class Pieces {
- public:
-  struct Piece {
-    std::vector<iovec> parts;
-    std::uint64_t image = 0;   // index into AddressSpace.page_images
-    std::uint64_t offset = 0;  // in the image
-    std::uint64_t bytes = 0;
-  };
-
-  explicit Pieces(const std::vector<pb::PageRun>& runs) : runs_(runs) {}
-
-  // Precondition: there are pages left.
-  Piece next(std::uint64_t most_bytes) {
-    Piece piece;
-    while (at_ < runs_.size() && piece.parts.size() < kIovecsPerCall && piece.bytes < most_bytes) {
-      const pb::PageRun& run = runs_[at_];
-      const PagePlace place = PagePlace::of(run.index() + done_);
-      const std::uint64_t offset = place.page * kPage;
-      if (piece.parts.empty()) {
-        piece.image = place.image;
-        piece.offset = offset;
-      } else if (piece.image != place.image || piece.offset + piece.bytes != offset) {
-        break;
+// Would a huge page put memory where there was none: is one partly filled that fits into a mapping?
+bool has_holes(const pb::AddressSpace& mm) {
+  int at = 0;
+  for (const pb::Vma& vma : mm.vmas()) {
+    if (!is_private(vma)) continue;
+    std::uint64_t filled_from = 0, filled_until = 0;  // pages that follow one another
+    auto is_partly_filled = [&](std::uint64_t edge) {
+      const std::uint64_t block = edge & ~(kHugePage - 1);
+      return edge != block && block >= vma.start() && block + kHugePage <= vma.end();
+    };
+    for (; at < mm.pages_size() && mm.pages(at).start() < vma.end(); at++) {
+      const pb::PageRun& run = mm.pages(at);
+      const std::uint64_t end = run.start() + run.count() * kPage;
+      if (end <= vma.start()) continue;
+      if (run.start() != filled_until) {
+        if (is_partly_filled(filled_until) || is_partly_filled(run.start())) return true;
+        filled_from = run.start();
       }
-      const std::uint64_t count =
-          std::min<std::uint64_t>(run.count() - done_, (most_bytes - piece.bytes) / kPage);
-      piece.parts.push_back({reinterpret_cast<void*>(run.start() + done_ * kPage), count * kPage});
-      piece.bytes += count * kPage;
-      done_ += count;
-      if (done_ == run.count()) {
-        at_++;
-        done_ = 0;
-      }
+      filled_until = end;
+      if (end > vma.end()) break;  // goes on in the next mapping
     }
-    return piece;
+    if (filled_until > filled_from && filled_until < vma.end() && is_partly_filled(filled_until)) return true;
   }
-
- private:
-  const std::vector<pb::PageRun>& runs_;
-  std::size_t at_ = 0;
-  std::uint64_t done_ = 0;  // pages of runs_[at_]
-};
+  return false;
+}
 
 // The first `own` bytes by the process itself, the others by bpfckpt.
 void plan_reading(PlanBuilder& plan, const Reading& reading, std::uint64_t own) {
   std::map<std::uint64_t, Operand> pulled;
-  Pieces pieces(reading.runs);
+  PagePieces pieces(reading.runs);
   for (std::uint64_t done = 0; done < reading.bytes;) {
     const bool by_itself = done < own;
-    const Pieces::Piece piece =
+    const PagePieces::Piece piece =
         pieces.next(std::min(kBytesPerCall, by_itself ? own - done : reading.bytes - done));
     const Operand image =
         Operand::result(plan.open_image(reading.mm->page_images(static_cast<int>(piece.image))));
@@ -98,11 +80,23 @@ void plan_reading(PlanBuilder& plan, const Reading& reading, std::uint64_t own) 
   for (const auto& [image, fd] : pulled) plan.call(reading.pid, SYS_close, {fd});
 }
 
+// A huge page that is touched anywhere is there as a whole: it would put memory where there was none. Where
+// that cannot be, huge pages come back, if the process had asked for them before.
+void plan_huge_pages(PlanBuilder& plan, Actor pid, const pb::AddressSpace& mm, const RestorePolicy& policy) {
+  const bool holes = !is_watched(mm) && has_holes(mm);
+  // Until plan_memory_end().
+  if (is_watched(mm) || (holes && policy.huge_pages_unasked))
+    plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 1, 0, 0, 0}, holes ? "for the holes" : "for userfaultfd");
+  if (is_watched(mm) || holes) return;
+  for (const pb::Vma& vma : mm.vmas())
+    if ((vma.flags() & vm::kHugePage) != 0)
+      plan.try_call(pid, SYS_madvise, {vma.start(), vma.end() - vma.start(), MADV_HUGEPAGE}, "huge pages");
+}
+
 }  // namespace
 
 void plan_pages(Planning& planning, const std::vector<const pb::Process*>& processes) {
   PlanBuilder& plan = planning.plan;
-  plan.phase("pages");
   std::vector<Reading> readings;
   std::uint64_t large = 0;
   for (const pb::Process* process : processes) {
@@ -115,20 +109,13 @@ void plan_pages(Planning& planning, const std::vector<const pb::Process*>& proce
       reading.runs = pages_to_read(*parent, *mm, common_ranges(*parent, *mm));
     if (reading.runs.empty()) continue;
     for (const pb::PageRun& run : reading.runs) reading.bytes += run.count() * kPage;
-    if (reading.bytes >= kSharedFrom) large++;
-    // Huge pages come back where they were asked for only if they are asked for before.
-    for (const pb::Vma& vma : mm->vmas())
-      if ((vma.flags() & vm::kHugePage) != 0 && vma.userfaultfd_file_id() == 0)
-        plan.try_call(reading.pid, SYS_madvise, {vma.start(), vma.end() - vma.start(), MADV_HUGEPAGE},
-                      "huge pages");
+    if (reading.bytes >= kLargeBytes) large++;
+    plan_huge_pages(plan, reading.pid, *mm, planning.policy);
     readings.push_back(std::move(reading));
   }
-  // bpfckpt is one more who reads.
-  for (const Reading& reading : readings) {
-    const std::uint64_t share = reading.bytes / (large + 1);
-    plan_reading(plan, reading,
-                 reading.bytes < kSharedFrom ? reading.bytes : reading.bytes - share / kPage * kPage);
-  }
+  // What bpfckpt copies waits for nobody of the phase.
+  plan.phase("pages");
+  for (const Reading& reading : readings) plan_reading(plan, reading, own_share(reading.bytes, large));
 }
 
 }  // namespace bpfckpt::restore

@@ -98,7 +98,8 @@ Result<void> check_special_mappings(const Environment& environment, const Restor
                                     const pb::AddressSpace& mm);
 // What stands in the place of another kernel's vDSO, if the tree comes from one.
 Result<void> plan_old_vdso(Planning& planning);
-// pages_plan.cc: what is in their mappings, which are made; at most one process of an address space.
+// pages_plan.cc: what is in their mappings, which are made in the phase that is open; at most one process of
+// an address space.
 void plan_pages(Planning& planning, const std::vector<const pb::Process*>& processes);
 // What must come after the last fork and the last page: madvise flags, locks, mm fields.
 Result<void> plan_memory_end(Planning& planning, const pb::Process& process);

@@ -25,11 +25,11 @@ Attacher::Attacher() {
   event.sigev_signo = SIGRTMIN;
   event.sigev_value.sival_ptr = this;
   event._sigev_un._tid = ::gettid();
-  ::timer_create(CLOCK_MONOTONIC, &event, &timer_);
+  has_timer_ = ::timer_create(CLOCK_MONOTONIC, &event, &timer_) == 0;
 }
 
 Attacher::~Attacher() {
-  ::timer_delete(timer_);
+  if (has_timer_) ::timer_delete(timer_);
   ::sigaction(SIGRTMIN, &before_, nullptr);
 }
 
@@ -42,6 +42,7 @@ void Attacher::leave(int, siginfo_t* info, void*) {
 }
 
 void Attacher::arm(long nanoseconds) {
+  if (!has_timer_) return;
   const itimerspec time{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = nanoseconds}};
   ::timer_settime(timer_, 0, &time, nullptr);
 }

@@ -34,6 +34,7 @@ class Attacher {
   void arm(long nanoseconds);
 
   timer_t timer_{};
+  bool has_timer_ = false;  // there is a limit (RLIMIT_SIGPENDING); without it the wait has no end
   struct sigaction before_{};
   sigjmp_buf out_;
   volatile sig_atomic_t inside_ = 0;

@@ -56,6 +56,12 @@ std::uint64_t address_of(T& object) {
   return reinterpret_cast<std::uint64_t>(&object);
 }
 
+Error ended(pid_t tid, const TaskStatus& status) {
+  return Error::target_gone(status.kind == TaskStatus::Kind::Killed
+                                ? fmt::format("task {} was killed by signal {}", tid, status.signal)
+                                : fmt::format("task {} exited", tid));
+}
+
 bool stops_group(int signal) {
   return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
@@ -108,9 +114,7 @@ Result<void> SeizedTask::interrupt() {
 Result<void> SeizedTask::take(const TaskStatus& status) {
   if (!status.stopped()) {
     const pid_t tid = std::exchange(tid_, 0);
-    return fail(Error::target_gone(status.kind == TaskStatus::Kind::Killed
-                                       ? fmt::format("task {} was killed by signal {}", tid, status.signal)
-                                       : fmt::format("task {} exited", tid)));
+    return fail(ended(tid, status));
   }
   if (status.event != kEventStop) {
     // The delivery of a signal, or an event that was asked for. Let it take its course. Any stop clears a
@@ -149,9 +153,7 @@ Result<void> SeizedTask::check_running() {
   if (!status) return {};
   if (!status->stopped()) {
     const pid_t tid = std::exchange(tid_, 0);
-    return fail(Error::target_gone(status->kind == TaskStatus::Kind::Killed
-                                       ? fmt::format("task {} was killed by signal {}", tid, status->signal)
-                                       : fmt::format("task {} exited", tid)));
+    return fail(ended(tid, *status));
   }
   if (status->event == kEventStop) return ptrace("resume", PTRACE_CONT, 0, 0);
   // All signals are blocked, so only SIGSTOP arrives from others; anything else was caused by what runs
