@@ -28,6 +28,7 @@
 #include "bpf/kinds/regular.h"
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
+#include "bpf/kinds/sysv_shm.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/kinds/userfaultfd.h"
@@ -116,6 +117,7 @@ enum file_kind {
 	FILE_KIND_BPF_OTHER = 23,	/* programs, links, ... */
 	FILE_KIND_BLOCKDEV = 24,
 	FILE_KIND_AIO = 30,	/* io_setup(2) rings: mapped, never opened */
+	FILE_KIND_SYSV_SHM = 31,	/* attached System V segments: mapped, never opened */
 	FILE_KIND_UNIX = 32,
 	FILE_KIND_TCP = 33,	/* over IPv4 and IPv6 */
 	FILE_KIND_UDP = 34,	/* and UDP-Lite */
@@ -185,6 +187,7 @@ struct file_record {
 		struct procfs_record procfs;
 		struct regular_record regular;
 		struct shmem_record shmem;
+		struct sysv_shm_record sysv_shm;
 		struct tty_record tty;
 		struct timerfd_record timerfd;
 		struct signalfd_record signalfd;

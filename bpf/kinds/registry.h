@@ -21,6 +21,7 @@
 #include "bpf/kinds/shmem.h"
 #include "bpf/kinds/signalfd.h"
 #include "bpf/kinds/socket.h"
+#include "bpf/kinds/sysv_shm.h"
 #include "bpf/kinds/timerfd.h"
 #include "bpf/kinds/tty.h"
 #include "bpf/kinds/tun.h"
@@ -49,6 +50,9 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_pipe(inode)) {
 		record->kind = FILE_KIND_PIPE;
 		fill_pipe(file, &record->detail.pipe);
+	} else if (is_sysv_shm(file, inode, path)) {
+		record->kind = FILE_KIND_SYSV_SHM;
+		fill_sysv_shm(file, inode, level, &record->detail.sysv_shm);
 	} else if (is_shmem(inode, path)) {
 		record->kind = FILE_KIND_SHMEM;
 		fill_shmem(file, inode, &record->detail.shmem);

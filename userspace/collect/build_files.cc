@@ -75,7 +75,8 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   file.set_position(record.position);
   *file.mutable_path() = to_path(record.path, path_string(record));
   // simple_dname() says " (deleted)" of every memfd and its like (fs/d_path.c); that is no part of the name.
-  if (record.kind == FILE_KIND_SHMEM) strip_deleted(*file.mutable_path()->mutable_path());
+  if (record.kind == FILE_KIND_SHMEM || record.kind == FILE_KIND_SYSV_SHM)
+    strip_deleted(*file.mutable_path()->mutable_path());
   fill_inode(record.inode, *file.mutable_inode());
   if (record.owner_pid != 0) {
     auto& owner = *file.mutable_owner();

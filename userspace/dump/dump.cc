@@ -12,6 +12,7 @@
 #include "base/stopwatch.h"
 #include "diagnose/covered.h"
 #include "diagnose/findings.h"
+#include "diagnose/holders.h"
 #include "diagnose/look.h"
 #include "dump/aio_rings.h"
 #include "dump/borrow.h"
@@ -59,6 +60,14 @@ Result<void> refuse(const std::vector<diagnose::Item>& items) {
 
 std::vector<diagnose::Item> obstacles(const Model& model, const DumpPolicy& policy, bool running) {
   return diagnose::find(model, policy, {.unsupported_only = true, .running = running});
+}
+
+Result<void> name_holders(Collector& collector, const Model& model, std::vector<diagnose::Item>& items) {
+  std::set<std::uint32_t> tree;
+  for (const pb::Process& process : model.tasks.processes()) tree.insert(process.pid());
+  std::vector<diagnose::Item*> all;
+  for (diagnose::Item& item : items) all.push_back(&item);
+  return diagnose::name_holders(collector, tree, all);
 }
 
 // What can be taken, and yet is not all of it.
@@ -162,6 +171,7 @@ Result<pb::Stats> dump(const Options& options) {
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
     std::ranges::move(options.find_shape(model, special, look), std::back_inserter(items));
+    TRY(name_holders(collector, model, items));
     TRY(refuse(items));
     warn(model, options.policy);
     TRY(connections.prepare(model));

@@ -353,7 +353,7 @@ constexpr Feature kFeatures[] = {
     {"userfaultfd-wp", kKept, "write protection by userfaultfd",
      "UFFDIO_API has UFFD_FEATURE_PAGEFAULT_FLAG_WP", kLostKept, "", probe_userfaultfd_wp},
     {"mqueue", kKept, "POSIX message queues", "mq_open(2) says ENOENT", kLostKept, "", probe_mqueue},
-    {"sysvipc", kKept, "System V IPC: recognised, and refused", "shmget(2) says EINVAL", kLostKept, "",
+    {"sysvipc", kKept, "System V IPC: attached shared memory", "shmget(2) says EINVAL", kLostKept, "",
      probe_sysvipc},
     {"inotify", kKept, "inotify", "inotify_init1(2) gives a descriptor", kLostKept, "", probe_inotify},
     {"fanotify", kKept, "fanotify", "fanotify_init(2) gives a descriptor", kLostKept, "", probe_fanotify},

@@ -9,8 +9,8 @@ namespace bpfckpt::kinds {
 
 extern const Kind kUnsupported, kRegular, kChardev, kPipe, kShmem, kTty, kEpoll, kEventfd, kBpfMap, kBpfOther,
     kLandlock, kPerfEvent, kSeccompNotify, kTimerfd, kSignalfd, kPidfd, kNsfs, kMqueue, kProcfs, kBlockdev,
-    kTun, kAio, kIoUring, kUserfaultfd, kInotify, kFanotify, kUnix, kTcp, kUdp, kRaw, kPacket, kNetlink,
-    kSocketOther;
+    kTun, kSysvShm, kAio, kIoUring, kUserfaultfd, kInotify, kFanotify, kUnix, kTcp, kUdp, kRaw, kPacket,
+    kNetlink, kSocketOther;
 
 namespace {
 
@@ -46,6 +46,7 @@ constexpr Row kRows[] = {
     {FILE_KIND_USERFAULTFD, &kUserfaultfd},
     {FILE_KIND_INOTIFY, &kInotify},
     {FILE_KIND_FANOTIFY, &kFanotify},
+    {FILE_KIND_SYSV_SHM, &kSysvShm},
     {FILE_KIND_UNIX, &kUnix},
     {FILE_KIND_TCP, &kTcp},
     {FILE_KIND_UDP, &kUdp},

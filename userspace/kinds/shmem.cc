@@ -10,9 +10,6 @@
 // What memfd_create(2) gives is not counted among those who may write (FMODE_WRITER): a program can be
 // executed while it is open, but not while a later opening for writing is. So that description is the new
 // memfd's own again.
-//
-// Files on huge pages (hugetlb) can be read but not written; they are filled through a mapping. Their holes
-// cannot be asked for, so pages of zeroes are taken for holes.
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
@@ -20,11 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <vector>
-
 #include "bpf/records.h"
 #include "images/kinds/shmem.pb.h"
+#include "kinds/huge_content.h"
 #include "kinds/kind.h"
 #include "kinds/objects.h"
 
@@ -36,8 +31,6 @@ constexpr std::size_t kMaxMemfdName = 249;       // mm/memfd.c: MFD_NAME_MAX_LEN
 constexpr std::uint32_t kMaxHugePageShift = 63;  // of the six bits of MFD_HUGE_MASK
 constexpr std::uint32_t kFmodeWriter = 1 << 16;  // include/linux/fs.h: FMODE_WRITER
 constexpr std::uint32_t kLargeFile = 0100000;    // O_LARGEFILE, which glibc defines as 0
-constexpr std::uint64_t kMostAtOnce = 1u << 30;  // pread(2) moves at most 0x7ffff000 bytes
-constexpr std::size_t kHugeCopyBytes = 2 << 20;
 
 bool is_memfd(const pb::File& file) {
   return file.path().path().starts_with(kMemfdPrefix);
@@ -45,62 +38,6 @@ bool is_memfd(const pb::File& file) {
 
 bool has_object(const file_record&) {
   return true;
-}
-
-// Zeroes are holes; neighbours of data are one extent.
-Result<void> copy_huge_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
-                               pb::Content& content) {
-  content.set_image(image_name);
-  content.set_size(size);
-  Fd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!own) return fail(Error::system("open for reading"));
-  off_t image_end = ::lseek(image_fd, 0, SEEK_END);
-  if (image_end < 0) return fail(Error::system("lseek of the image"));
-  std::vector<std::uint64_t> words(kHugeCopyBytes / sizeof(std::uint64_t));
-  pb::Extent* extent = nullptr;
-  for (std::uint64_t at = 0; at < size;) {
-    std::size_t want = std::min<std::uint64_t>(kHugeCopyBytes, size - at);
-    // A hole reads as zeroes and stays one (fs/hugetlbfs/inode.c:hugetlbfs_read_iter()).
-    ssize_t got = ::pread(own.get(), words.data(), want, static_cast<off_t>(at));
-    if (got != static_cast<ssize_t>(want)) return fail(Error::system("read", got < 0 ? errno : EIO));
-    // Huge pages, and so what was read, are multiples of a word.
-    if (std::ranges::all_of(std::span(words).first(want / sizeof(std::uint64_t)),
-                            [](std::uint64_t word) { return word == 0; })) {
-      extent = nullptr;
-    } else {
-      if (::pwrite(image_fd, words.data(), want, image_end) != got)
-        return fail(Error::system("write to the image"));
-      if (extent == nullptr) {
-        extent = content.add_extents();
-        extent->set_offset(at);
-        extent->set_image_offset(static_cast<std::uint64_t>(image_end));
-      }
-      extent->set_length(at + want - extent->offset());
-      image_end += got;
-    }
-    at += want;
-  }
-  return {};
-}
-
-void fill_huge(PlanBuilder& plan, Operand fd, const pb::Content& content) {
-  plan.call(kSelf, SYS_ftruncate, {fd, content.size()});
-  if (content.extents().empty()) return;
-  OpId image = plan.open_image(content.image());
-  // Reserves nothing: only the pages that are read into are taken, here and now.
-  OpId map =
-      plan.call(kSelf, SYS_mmap,
-                {0, content.size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0}, "huge pages");
-  for (const pb::Extent& extent : content.extents())
-    for (std::uint64_t done = 0; done < extent.length(); done += kMostAtOnce) {
-      std::uint64_t len = std::min(kMostAtOnce, extent.length() - done);
-      plan.call_expecting(
-          kSelf, len, SYS_pread64,
-          {Operand::result(image), Operand::result(map, static_cast<std::int64_t>(extent.offset() + done)),
-           len, extent.image_offset() + done},
-          "huge pages, of which there must be enough");
-    }
-  plan.call(kSelf, SYS_munmap, {Operand::result(map), content.size()});
 }
 
 Result<pb::SharedMemory> unpack_object(const pb::FileObject& object) {
@@ -204,7 +141,7 @@ Result<void> finish(PlanBuilder& plan, const pb::File& file, const pb::FileObjec
   return {};
 }
 
-// ipc/shm.c:newseg(): "SYSV" and the key. Segments belong to the IPC namespace and outlive all processes.
+// ipc/shm.c:newseg(): "SYSV" and the key.
 bool is_system_v(const pb::File& file) {
   return file.path().path().starts_with("/SYSV");
 }
@@ -212,9 +149,8 @@ bool is_system_v(const pb::File& file) {
 Finding diagnose(const pb::File& file, const pb::FileObject* object, const DumpPolicy&) {
   if (is_system_v(file))
     return {Verdict::Unsupported, "sysv-shm",
-            fmt::format(
-                "a System V shared memory segment ({}): it belongs to the IPC namespace, which is not taken",
-                file.path().path().substr(1)),
+            fmt::format("a System V shared memory segment ({}) that was opened as a file (map_files)",
+                        file.path().path().substr(1)),
             ""};
   if (object == nullptr) return {};
   auto memory = unpack<pb::SharedMemory>(object->detail(), "shared memory");

@@ -76,6 +76,14 @@ OpId PlanBuilder::op(Op::Code code, Actor actor, std::initializer_list<Operand> 
   return add({.code = code, .actor = actor, .note = note}, args);
 }
 
+void PlanBuilder::undo_call(OpId made, long number, std::initializer_list<Operand> args) {
+  Op op{.may_fail = true,
+        .arg_count = static_cast<std::uint8_t>(args.size()),
+        .number = static_cast<std::int32_t>(number)};
+  std::copy(args.begin(), args.end(), op.args.begin());
+  plan_.undo.push_back({made, op});
+}
+
 OpId PlanBuilder::add_to_word(Actor actor, Operand address, Operand value, std::uint64_t expect,
                               const char* note) {
   return add({.code = Op::Code::Add, .actor = actor, .note = note, .expect = expect}, {address, value});

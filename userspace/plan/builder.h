@@ -42,6 +42,8 @@ class Environment {
   virtual int last_capability() const = 0;
   // Is there a POSIX message queue of that name (without the slash)?
   virtual bool queue_exists(const std::string& name) const = 0;
+  // Is there a System V segment of that id?
+  virtual bool segment_exists(std::uint32_t) const { return false; }
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
   // Cpus that may ever be there.
@@ -96,6 +98,10 @@ class PlanBuilder {
   // turn, as one: they take as long as they take. Of other operations they may use results, but nobody may
   // use theirs.
   void repeat(Actor actor, std::size_t operations, std::uint64_t times, const char* note = "");
+
+  // If the restore fails after operation `made` succeeded, bpfckpt performs this call when all processes are
+  // gone.
+  void undo_call(OpId made, long number, std::initializer_list<Operand> args);
 
   // What the following operations are about, for error messages: a file id, an fd; 0: nothing.
   void about(std::uint32_t subject) { subject_ = subject; }

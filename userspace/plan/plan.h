@@ -140,6 +140,13 @@ struct Plan {
   // A data block of two 64-bit words, into which the executor puts what the control area leaves free of the
   // arena: address and length. (Wide operands read them.)
   std::optional<DataId> free_arena;
+  // What outlives bpfckpt and its processes if it is not undone: where operation `made` succeeded and the
+  // restore fails, bpfckpt performs `op` when all processes are gone.
+  struct Undo {
+    OpId made = 0;
+    Op op;
+  };
+  std::vector<Undo> undo;
 };
 
 // One line an operation, phases as headings.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -64,6 +65,11 @@ int HostEnvironment::last_capability() const {
 bool HostEnvironment::queue_exists(const std::string& name) const {
   Fd queue(static_cast<int>(::syscall(SYS_mq_open, name.c_str(), O_RDONLY, 0, nullptr)));
   return static_cast<bool>(queue) || errno != ENOENT;
+}
+
+bool HostEnvironment::segment_exists(std::uint32_t id) const {
+  shmid_ds facts{};
+  return ::shmctl(static_cast<int>(id), IPC_STAT, &facts) == 0 || errno == EACCES;
 }
 
 std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {

@@ -22,6 +22,7 @@ class HostEnvironment : public Environment {
   std::uint32_t coredump_filter() const override;
   int last_capability() const override;
   bool queue_exists(const std::string& name) const override;
+  bool segment_exists(std::uint32_t id) const override;
   std::int64_t clock_ns(clockid_t clock) const override;
   std::uint32_t possible_cpus() const override;
   SocketBuffers socket_buffers() const override;

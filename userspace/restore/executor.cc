@@ -46,6 +46,12 @@ Executor::~Executor() {
   for (auto& [tid, task] : seized_) task.bury();
   // Orphans become ours: run() made bpfckpt their reaper.
   for (auto& [pid, made] : made_) ::waitpid(made.pid, nullptr, __WALL);
+  for (const Plan::Undo& undo : plan_.undo) {
+    if (results_[undo.made] < 0) continue;
+    std::array<std::uint64_t, 6> args{};
+    for (unsigned i = 0; i < undo.op.arg_count; i++) args[i] = own_value(undo.op.args[i]);
+    ::syscall(undo.op.number, args[0], args[1], args[2], args[3], args[4], args[5]);
+  }
 }
 
 Result<void> Executor::run() {

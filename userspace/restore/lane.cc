@@ -208,6 +208,9 @@ Result<void> Executor::Lane::finish() {
   Result<void> waited = batch_.wait(watch_);
   if (!waited) {
     auto failed = batch_.failed();
+    // Plan::undo looks at them.
+    for (const Pending& p : current_)
+      if (failed && p.entry.index <= failed->index) executor_.results_[p.op] = batch_.result(p.entry);
     for (const Pending& p : current_)
       if (failed && p.entry.index == failed->index)
         return fail(std::move(waited.error()).in(to_text(executor_.plan_, p.op)));

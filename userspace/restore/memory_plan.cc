@@ -23,6 +23,7 @@
 
 #include "kernel/vdso.h"
 #include "kinds/memory_file.h"
+#include "kinds/sysv_shm.h"
 #include "model/vm_flags.h"
 #include "model/vmas.h"
 #include "restore/kin.h"
@@ -220,7 +221,7 @@ class MemoryPlanner {
   Result<void> map() {
     PageLookup pages(mm_);
     for (const pb::Vma& vma : mm_.vmas()) {
-      if (vma.kind() == pb::SPECIAL) continue;
+      if (vma.kind() == pb::SPECIAL || kinds::attached_object(plan_.index(), vma) != nullptr) continue;
       if (is_ring(plan_.index(), vma)) {
         constexpr int kPlaceholder = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
         for_each_gap(vma.start(), vma.end(), common_, [&](std::uint64_t start, std::uint64_t end) {
@@ -253,7 +254,7 @@ class MemoryPlanner {
       plan_.call(pid_, SYS_close, {Operand::result(op)});
     }
     pulled_.clear();
-    return {};
+    return plan_attachments(planning_, pid_, mm_, parent_mm_, common_);
   }
 
   // Before there are pages, so that they are taken from where they are wanted.
@@ -334,7 +335,8 @@ Result<void> plan_mapped_files(Planning& planning) {
   planning.plan.phase("files that are mapped");
   for (const pb::AddressSpace& mm : planning.model().memory.address_spaces()) {
     for (const pb::Vma& vma : mm.vmas())
-      if (vma.file_id() != 0 && !is_ring(planning.plan.index(), vma))
+      if (vma.file_id() != 0 && !is_ring(planning.plan.index(), vma) &&
+          kinds::attached_object(planning.plan.index(), vma) == nullptr)
         TRY(kinds::plan_mapped_file(planning.plan, vma), "mapping at {:#x}", vma.start());
     if (mm.exe_file_id() != 0) TRY(kinds::plan_exe_file(planning.plan, mm.exe_file_id()), "executable");
     if (!mm.pages().empty())

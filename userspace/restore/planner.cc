@@ -161,7 +161,7 @@ void assign_slots(Planning& planning) {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));
@@ -173,6 +173,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_file_helpers(planning, true));
   TRY(plan_removed_places(planning));
   find_mapped_locks(planning);
+  TRY(plan_segments(planning));
   TRY(plan_mapped_files(planning));
   TRY(plan_by_generations(planning,
                           [&](const pb::Process& process) { return plan_memory(planning, process); }));
@@ -188,6 +189,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_files(planning));
   plan_helpers_end(planning, true);
   TRY(plan_objects_end(planning));
+  TRY(plan_segments_end(planning));
   builder.phase("mapped files made");
   builder.release_mapped();
   TRY(plan_leases(planning));
@@ -235,7 +237,7 @@ Result<void> check_room(const Model& model, int most_mappings) {
 Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));

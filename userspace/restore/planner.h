@@ -59,6 +59,8 @@ struct Planning {
   // flock(2) of descriptions that only mappings have open: F_RDLCK or F_WRLCK, by the file and by whether it
   // is opened for writing.
   std::map<std::pair<std::uint32_t, bool>, std::uint32_t> mapped_locks;
+  // Where bpfckpt itself has System V segments attached while the tree is made, by object.
+  std::map<std::uint32_t, Operand> segments;
 
   const Model& model() const { return plan.model(); }
 };
@@ -111,6 +113,15 @@ void plan_seals(Planning& planning, const pb::Process& process);
 Result<void> plan_removed_places(Planning& planning);
 // Names that were there for the time of the checkpoint only.
 void plan_names_end(Planning& planning);
+
+// segments_plan.cc: System V segments, when the processes are there that are forked early.
+Result<void> plan_segments(Planning& planning);
+// What of an address space is attached and not in `common` (what it has from its parent, whose space that is;
+// null: none); in the phase that is open.
+Result<void> plan_attachments(Planning& planning, Actor pid, const pb::AddressSpace& mm,
+                              const pb::AddressSpace* parent_mm, const std::vector<Range>& common);
+// When everybody has attached what they had.
+Result<void> plan_segments_end(Planning& planning);
 
 // aio_plan.cc: when all mappings are made, and no fork comes that would inherit the rings.
 Result<void> plan_aio_rings(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm);

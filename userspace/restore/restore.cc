@@ -21,6 +21,7 @@
 #include "restore/connections.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
+#include "restore/segment_checks.h"
 #include "restore/socket_checks.h"
 #include "restore/terminal.h"
 #include "target/resume.h"
@@ -173,6 +174,7 @@ Result<Outcome> restore(const Options& options) {
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
   TRY(check_locks(model, inherited));
+  TRY(check_segments(model));
   TRY(check_socket_names(model, inherited));
   TRY(check_network(model, inherited));
   HostEnvironment environment(options.special_mappings);

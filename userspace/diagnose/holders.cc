@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "diagnose/holders.h"
+
+#include <charconv>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include "model/details.h"
+
+namespace bpfckpt::diagnose {
+namespace {
+
+constexpr std::size_t kMostNamed = 3;
+
+constexpr std::string_view kFd = "fd ", kMapping = "mapping ";
+
+bool reaches_out(const Item& item) {
+  const std::string& code = item.finding.code;
+  if (item.subject.starts_with(kMapping)) return code == "sysv-shm-outside";
+  return item.subject.starts_with(kFd) && (code == "pipe-outside" || code == "file-lock-shared");
+}
+
+// The number that follows `prefix` in the item's subject.
+std::uint64_t number_of(const Item& item, std::string_view prefix, int base) {
+  std::uint64_t number = 0;
+  const std::string_view rest = std::string_view(item.subject).substr(prefix.size());
+  std::from_chars(rest.data(), rest.data() + rest.size(), number, base);
+  return number;
+}
+
+// The machine's descriptors and mappings, by what they lead to.
+class Holders {
+ public:
+  Holders(const Model& model, const std::set<std::uint32_t>& tree) : index_(model) {
+    for (const pb::Process& process : model.tasks.processes()) {
+      if (tree.contains(process.pid())) continue;
+      if (const pb::FdTable* table = index_.fd_table(process.fd_table_id()))
+        for (const pb::FdEntry& entry : table->entries()) add(process, entry.file_id());
+      if (const pb::AddressSpace* mm = index_.address_space(process.mm_id()))
+        for (const pb::Vma& vma : mm->vmas())
+          if (const pb::File* file = index_.file(vma.file_id());
+              file != nullptr && file->kind() == "sysv_shm")
+            add(process, file->id());
+    }
+  }
+
+  // "pid 4711 (bash), pid 4712 (cat) and 3 more"; empty: nobody that we can see.
+  std::string of(const Item& item) const {
+    const pb::Process* process = index_.process(item.pid);
+    if (item.subject.starts_with(kMapping)) return of_mapping(process, number_of(item, kMapping, 16));
+    const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
+    if (table == nullptr) return "";
+    const std::uint64_t fd = number_of(item, kFd, 10);
+    for (const pb::FdEntry& entry : table->entries()) {
+      if (entry.fd() != fd) continue;
+      const pb::File* file = index_.file(entry.file_id());
+      if (file == nullptr) return "";
+      // A lock is shared by who has the same description, a pipe by who has an end of it.
+      const bool object = item.finding.code == "pipe-outside";
+      const auto& map = object ? by_object_ : by_file_;
+      auto it = map.find(object ? file->object_id() : file->id());
+      return it == map.end() ? "" : named(it->second);
+    }
+    return "";
+  }
+
+ private:
+  void add(const pb::Process& process, std::uint32_t file_id) {
+    const pb::File* file = index_.file(file_id);
+    if (file == nullptr) return;
+    by_file_[file->id()].insert(&process);
+    if (file->object_id() != 0) by_object_[file->object_id()].insert(&process);
+  }
+
+  std::string of_mapping(const pb::Process* process, std::uint64_t start) const {
+    const pb::AddressSpace* mm = process == nullptr ? nullptr : index_.address_space(process->mm_id());
+    if (mm == nullptr) return "";
+    for (const pb::Vma& vma : mm->vmas()) {
+      const pb::File* file = vma.start() == start ? index_.file(vma.file_id()) : nullptr;
+      if (file == nullptr) continue;
+      auto it = by_object_.find(file->object_id());
+      return it == by_object_.end() ? "" : named(it->second);
+    }
+    return "";
+  }
+
+  using Processes = std::set<const pb::Process*>;
+
+  static std::string named(const Processes& processes) {
+    std::map<std::uint32_t, std::string> names;
+    for (const pb::Process* process : processes)
+      names.emplace(process->pid(), process->threads_size() == 0 ? "" : process->threads(0).comm());
+    std::string text;
+    std::size_t count = 0;
+    for (const auto& [pid, name] : names) {
+      if (count++ == kMostNamed) return text + fmt::format(" and {} more", names.size() - kMostNamed);
+      text += fmt::format("{}pid {} ({})", text.empty() ? "" : ", ", pid, name);
+    }
+    return text;
+  }
+
+  ModelIndex index_;
+  std::unordered_map<std::uint32_t, Processes> by_file_, by_object_;
+};
+
+}  // namespace
+
+Result<void> name_holders(Collector& collector, const std::set<std::uint32_t>& tree,
+                          std::span<Item* const> items) {
+  std::vector<Item*> open;
+  for (Item* item : items)
+    if (reaches_out(*item)) open.push_back(item);
+  if (open.empty()) return {};
+  TRY_ASSIGN(const std::vector<TaskSummary> tasks, collector.all());
+  std::vector<pid_t> pids;
+  for (const TaskSummary& task : tasks)
+    if (task.tid == task.tgid) pids.push_back(static_cast<pid_t>(task.tgid));
+  TRY_ASSIGN(collect::Records records, collector.collect(pids, Collector::Tasks::Running));
+  auto model = to_model(records, static_cast<pid_t>(open.front()->pid));
+  collector.recycle(std::move(records));
+  if (!model) return {};  // the tree is gone meanwhile; what was seen of it stands
+  const Holders holders(*model, tree);
+  for (Item* item : open)
+    if (std::string names = holders.of(*item); !names.empty())
+      item->finding.reason += fmt::format("; {} has it", names);
+  return {};
+}
+
+}  // namespace bpfckpt::diagnose

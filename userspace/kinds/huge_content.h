@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of files on huge pages (hugetlb). They can be read but not written; they are filled through a
+// mapping. Their holes cannot be asked for, so pages of zeroes are taken for holes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "model/model.h"
+#include "plan/builder.h"
+
+namespace bpfckpt::kinds {
+
+// As copy_content() (kinds/objects.h).
+Result<void> copy_huge_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
+                               pb::Content& content);
+
+// As PlanBuilder::fill().
+void fill_huge(PlanBuilder& plan, Operand fd, const pb::Content& content);
+
+}  // namespace bpfckpt::kinds
