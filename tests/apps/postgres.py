@@ -22,7 +22,8 @@ network.enter_own()
 data = postgres.make_cluster(ckpt.DIRECTORY)
 os.chown(ckpt.DIRECTORY, postgres.as_user()["user"], -1)
 settings = ["listen_addresses=127.0.0.1", "max_parallel_workers_per_gather=2", "parallel_setup_cost=0",
-            "parallel_tuple_cost=0", "min_parallel_table_scan_size=0", "autovacuum_naptime=1s"]
+            "parallel_tuple_cost=0", "min_parallel_table_scan_size=0",
+            "parallel_leader_participation=off", "autovacuum_naptime=1s"]
 app = ckpt.Checkpointed(postgres.command(data, ckpt.DIRECTORY, PORT, *settings), **postgres.as_user())
 app.dump_args = ["--tcp-established"]
 app.wait_text("ready to accept connections")
@@ -46,8 +47,10 @@ for query in (
     "create table log (n int primary key)",
     "create table counters (name text primary key, value int)",
     "insert into counters values ('a', 0)",
-    f"create table slow as select generate_series(1, {ROWS}) as n",
-    "alter table slow set (parallel_workers = 2)",
+    # Few rows a page: workers share a table by its pages.
+    "create table slow (n int, padding text) with (parallel_workers = 2)",
+    "alter table slow alter padding set storage plain",
+    f"insert into slow select n, repeat('x', 3000) from generate_series(1, {ROWS}) as n",
     "analyze slow",
 ):
     writer.ask(query)
