@@ -68,6 +68,7 @@ TEST_CASE("dump: short and long words say the same") {
     CHECK(dump.leave_running);
     CHECK(dump.policy.shell_job);
     CHECK_FALSE(dump.leave_stopped);
+    CHECK(dump.sync);
     CHECK(dump.timeout_ms == 10'000);
     CHECK(dump.policy.ghost_limit_bytes == UINT64_MAX);
   }
@@ -76,6 +77,7 @@ TEST_CASE("dump: short and long words say the same") {
 TEST_CASE("a boolean has its --no- counterpart and the last word wins") {
   CHECK_FALSE(parsed<DumpOptions>({"dump", "-t1", "--shell-job", "--no-shell-job"}).policy.shell_job);
   CHECK(parsed<DumpOptions>({"dump", "-t1", "--no-shell-job", "-j"}).policy.shell_job);
+  CHECK_FALSE(parsed<DumpOptions>({"dump", "-t1", "--no-sync"}).sync);
   CHECK(parsed<DumpOptions>({"dump", "-t1", "--tree=9"}).pid == 9);
 }
 

@@ -36,6 +36,7 @@ struct Settings {
   std::string images_dir, work_dir, log_file, output;
   int verbosity = 2;
   bool restore_detached = false, restore_sibling = false, leave_running = false, leave_stopped = false;
+  bool sync = true;
   std::string pidfile;
   bool shell_job = false, file_locks = false;
   bool tcp_established = false, tcp_close = false, skip_in_flight = false, ext_unix_sk = false;
@@ -177,6 +178,7 @@ void Front::tree(Settings& s) {
   value(kDump | kDiagnose, "-t,--tree", s.tree, "PID", "the root of the tree");
   value(kShow | kCore, "--pid", s.pid, "P", "only this process");
   boolean(kDump, "-R,--leave-running", s.leave_running, "let the tree run on after the dump");
+  boolean(kDump, "--sync", s.sync, "the images are on the disk before the tree is killed (default: yes)");
   boolean(kDump | kRestore, "-s,--leave-stopped", s.leave_stopped, "leave the tree stopped");
   boolean(kRestore, "-d,--restore-detached", s.restore_detached, "return when the tree runs");
   boolean(kRestore, "-S,--restore-sibling", s.restore_sibling, "restore as a sibling of bpfckpt; implies -d");
@@ -444,6 +446,7 @@ Result<Command> dump_options(const Settings& s) {
   TRY_ASSIGN(dump.policy, dump_policy(s));
   dump.leave_running = s.leave_running;
   dump.leave_stopped = s.leave_stopped;
+  dump.sync = s.sync;
   dump.timeout_ms = s.timeout_s * 1000;
   dump.freeze_cgroup = s.freeze_cgroup;
   return dump;

@@ -36,6 +36,7 @@ Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
   dump.images_dir = options.common.images_dir;
   dump.policy = options.policy;
   dump.timeout = std::chrono::milliseconds(options.timeout_ms == 0 ? INT32_MAX : options.timeout_ms);
+  dump.sync = options.sync;
   if (options.leave_running) dump.after = dump::After::LeaveRunning;
   if (options.leave_stopped) dump.after = dump::After::LeaveStopped;
   dump.at_stage = [&](const char* stage) {

@@ -46,6 +46,7 @@ struct DumpOptions {
   DumpPolicy policy;
   bool leave_running = false;
   bool leave_stopped = false;         // never together with leave_running
+  bool sync = true;                   // the images are on the disk before the tree is killed
   std::uint32_t timeout_ms = 10'000;  // for freezing; 0: no limit
   std::string freeze_cgroup;
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "kinds/names.h"
@@ -27,10 +28,14 @@ bool link_to(int fd, const std::string& name) {
   return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
 }
 
+std::string directory_of(const std::string& name) {
+  return name.substr(0, std::max<std::size_t>(1, name.rfind('/')));
+}
+
 // A name that we make or remove leaves the times of its directory as they are.
 template <class Change>
 bool in_directory(const std::string& name, Change change) {
-  const std::string directory = name.substr(0, std::max<std::size_t>(1, name.rfind('/')));
+  const std::string directory = directory_of(name);
   struct stat before{};
   const bool known = ::stat(directory.c_str(), &before) == 0;
   const bool done = change();
@@ -131,6 +136,16 @@ Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
 
 Borrower::~Borrower() {
   for (const std::string& link : links_) in_directory(link, [&] { return ::unlink(link.c_str()) == 0; });
+}
+
+Result<void> Borrower::sync_links() const {
+  std::set<std::string> directories;
+  for (const std::string& link : links_) directories.insert(directory_of(link));
+  for (const std::string& directory : directories) {
+    Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || ::fsync(fd.get()) != 0) return fail(Error::system(fmt::format("fsync {}", directory)));
+  }
+  return {};
 }
 
 Result<std::string> Borrower::link_again(int fd, const std::string& path) {

@@ -28,6 +28,8 @@ class Borrower : public kinds::EnrichContext {
   };
   // Where somebody has it as a descriptor. Error::Bug: nobody has.
   Result<Place> where(const pb::File& file) const;
+  // Puts the names that link_again() made on the disk.
+  Result<void> sync_links() const;
   // The checkpoint is complete: its names belong to it.
   void keep_links() { links_.clear(); }
   Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;

@@ -161,7 +161,8 @@ Result<pb::Stats> dump(const Options& options) {
 
   // Before: everything that needs no frozen tree.
   TRY_ASSIGN(Collector collector, Collector::open());
-  TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(options.images_dir, {.durable = false}));
+  TRY_ASSIGN(image::ImageWriter writer,
+             image::ImageWriter::open(options.images_dir, {.durable = options.sync}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   Connections connections(options.policy);
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
@@ -230,6 +231,7 @@ Result<pb::Stats> dump(const Options& options) {
   *manifest.mutable_stats() = stats;
   if (options.after != After::LeaveRunning) manifest.set_network_lock(connections.lock_id());
   TRY(connections.renew());
+  if (options.sync) TRY(borrower.sync_links());
   TRY(writer.finish(model, manifest));
   // Who copies the images away does it here, with the tree still frozen.
   if (auto done = options.at_stage("post-dump"); !done) {

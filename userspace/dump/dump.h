@@ -23,6 +23,9 @@ struct Options {
   DumpPolicy policy;
   std::chrono::milliseconds timeout{10'000};
   After after = After::Kill;
+  // The checkpoint is on the disk before the tree is killed, or, if it runs on, before dump() returns. Never
+  // in the frozen window of a tree that runs on.
+  bool sync = true;
   // Called at "pre-dump" and "post-dump" and so on; an error ends the dump.
   std::function<Result<void>(const char* stage)> at_stage;
   // What of the tree's shape a restore could not make again. Asked of the running tree, where `again` looks a

@@ -83,8 +83,9 @@ Result<void> ImageWriter::finish(const Model& model, pb::Manifest& manifest) {
   TRY(describe_host(model, manifest));
   TRY(checksum_all(manifest));
   TRY(check_references(model, manifest), "model");
-  if (options_.durable) TRY(make_durable());
-  return publish_all(manifest);
+  TRY_ASSIGN(TemporaryFile last, write_manifest(manifest));
+  if (options_.durable) TRY(make_durable(last));
+  return publish_all(std::move(last));
 }
 
 Result<void> ImageWriter::write_metadata(const Model& model) {
@@ -116,8 +117,7 @@ Result<void> ImageWriter::checksum_all(pb::Manifest& manifest) {
   std::vector<ChecksumJob> jobs;
   for (const auto& [name, file] : files_) {
     TRY_ASSIGN(std::uint64_t size, file_size(file.fd()), "{}", name);
-    // Writing back begins now and goes on under the checksums. All files are begun before the first is waited
-    // for: on a journalling file system the first fsync() then commits what the others need, too.
+    // Writing back begins now and goes on under the checksums.
     if (options_.durable) sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
     jobs.push_back({.fd = file.fd(), .size_bytes = size, .name = name});
   }
@@ -132,19 +132,24 @@ Result<void> ImageWriter::checksum_all(pb::Manifest& manifest) {
   return {};
 }
 
-Result<void> ImageWriter::make_durable() {
+Result<TemporaryFile> ImageWriter::write_manifest(const pb::Manifest& manifest) {
+  TRY_ASSIGN(std::string bytes, encode_manifest(manifest));
+  TRY_ASSIGN(TemporaryFile file, directory_->create(std::string(kManifest)));
+  TRY(write_fully(file.fd(), bytes, 0), "{}", kManifest);
+  return file;
+}
+
+// All files are begun before the first is waited for, the manifest among them, which has no name yet: on a
+// journalling file system the first fsync() then commits what the others need, too.
+Result<void> ImageWriter::make_durable(const TemporaryFile& manifest) {
+  sync_file_range(manifest.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
   for (const auto& [name, file] : files_)
     if (fsync(file.fd()) != 0) return fail(Error::system("fsync").in(name));
+  if (fsync(manifest.fd()) != 0) return fail(Error::system("fsync").in(std::string(kManifest)));
   return {};
 }
 
-Result<void> ImageWriter::publish_all(const pb::Manifest& manifest) {
-  TRY_ASSIGN(std::string bytes, encode_manifest(manifest));
-  TRY_ASSIGN(TemporaryFile last, directory_->create(std::string(kManifest)));
-  TRY(write_fully(last.fd(), bytes, 0), "{}", kManifest);
-  if (options_.durable && fsync(last.fd()) != 0)
-    return fail(Error::system("fsync").in(std::string(kManifest)));
-
+Result<void> ImageWriter::publish_all(TemporaryFile last) {
   // From here on the pending manifest tells the next writer what to remove, should this one be killed.
   TRY(last.stage());
   // A manifest that cannot be read might name any file; it must not vouch for ours.
@@ -159,7 +164,9 @@ Result<void> ImageWriter::publish_all(const pb::Manifest& manifest) {
       TRY(file.publish());
       published.push_back(name);
     }
-    if (options_.durable) TRY(directory_->sync());
+    // Where there is no older checkpoint to lose, one sync is enough for all names: a manifest whose files
+    // are missing after a crash is refused, and nobody was told of it yet.
+    if (options_.durable && previous_ == Previous::Complete) TRY(directory_->sync());
     TRY_ASSIGN(exchanged, last.exchange());
     published.emplace_back(kManifest);
     if (options_.durable) TRY(directory_->sync());

@@ -32,8 +32,9 @@ struct RawImage {
 class ImageWriter {
  public:
   struct Options {
-    // fsync of every file before it gets its name, and of the directory. Without it a crash of the machine
-    // (not of bpfckpt) may lose or damage the checkpoint; the checksums tell.
+    // When finish() returns, all of it is on the disk: every file before it gets its name, the names of the
+    // others before the manifest's. Without it a crash of the machine (not of bpfckpt) may lose or damage the
+    // checkpoint; the checksums tell.
     bool durable = true;
     // Checksums are made by that many threads; 0: one a processor.
     unsigned threads = 0;
@@ -68,8 +69,9 @@ class ImageWriter {
   Result<void> describe_host(const Model& model, pb::Manifest& manifest) const;
   Result<void> write_metadata(const Model& model);
   Result<void> checksum_all(pb::Manifest& manifest);
-  Result<void> make_durable();
-  Result<void> publish_all(const pb::Manifest& manifest);
+  Result<TemporaryFile> write_manifest(const pb::Manifest& manifest);
+  Result<void> make_durable(const TemporaryFile& manifest);
+  Result<void> publish_all(TemporaryFile manifest);
 
   std::unique_ptr<ImageDirectory> directory_;  // files_ point into it
   Options options_;
