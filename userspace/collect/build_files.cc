@@ -8,7 +8,6 @@
 
 #include "collect/builder.h"
 #include "collect/in_flight.h"
-#include "kinds/kind.h"
 #include "model/details.h"
 
 namespace bpfckpt::collect {
@@ -70,6 +69,7 @@ std::uint64_t Builder::object_pointer(const file_record& record, const pb::File&
 Result<void> Builder::describe(const file_record& record, pb::File& file) {
   const kinds::Kind& kind = kinds::by_number(record.kind);
   file.set_kind(std::string(kind.name));
+  if (&kind != last_kind_) kinds_.insert(last_kind_ = &kind);
   file.set_flags((record.open_flags & ~static_cast<std::uint32_t>(O_CLOEXEC)) |
                  ((record.open_mode & kFmodePath) != 0 ? O_PATH : 0));
   file.set_position(record.position);
@@ -145,6 +145,7 @@ Result<std::uint32_t> Builder::file_id(const file_record& record) {
     pb::File* file = model_.files.add_files();
     file->set_id(id);
     files_.push_back(file);
+    references_.resize(id + std::size_t{1});
     if (record.list != 0) lists_.try_emplace(record.list, List{file, {}});
     TRY(describe(record, *file));
   }

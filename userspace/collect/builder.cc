@@ -3,7 +3,6 @@
 
 #include "bpf/kinds/unix_queue.h"
 #include "collect/collector.h"
-#include "kinds/kind.h"
 
 namespace bpfckpt {
 namespace collect {
@@ -78,7 +77,7 @@ Result<Model> Builder::build() {
   TRY(settle_urings());
   add_locks();
   for (const kinds::Kind* kind : kinds::all())
-    if (kind->settle != nullptr) TRY(kind->settle(model_), "{}", kind->name);
+    if (kind->settle != nullptr && kinds_.contains(kind)) TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -12,6 +13,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "collect/records.h"
+#include "kinds/kind.h"
 #include "model/model.h"
 
 namespace bpfckpt::collect {
@@ -105,7 +107,9 @@ class Builder {
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;
   std::unordered_map<std::uint32_t, pb::FdTable*> tables_;
-  std::vector<pb::File*> files_;  // by id, from 1 on
+  std::vector<pb::File*> files_;        // by id, from 1 on
+  std::set<const kinds::Kind*> kinds_;  // of the files
+  const kinds::Kind* last_kind_ = nullptr;
   struct List {
     pb::File* file = nullptr;
     std::vector<const record_head*> items;
@@ -113,7 +117,7 @@ class Builder {
   std::unordered_map<std::uint64_t, List> lists_;               // by file_record.list
   std::unordered_map<std::uint64_t, std::uint64_t> listeners_;  // struct sock: that of the socket it waits at
   std::vector<const lock_record*> locks_;
-  std::unordered_map<std::uint32_t, std::uint64_t> references_;  // by file id: descriptors and mappings
+  std::vector<std::uint32_t> references_;  // by file id: descriptors and mappings
   // Whose file the next file_record is: the mapping or the address space that came just before it.
   const vma_record* last_vma_record_ = nullptr;
   pb::Vma* last_vma_ = nullptr;

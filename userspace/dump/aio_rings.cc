@@ -64,10 +64,10 @@ Result<Model> collect_quiet(Collector& collector, const TakenTree& tree, pid_t r
     TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
     TRY_ASSIGN(Model model, to_model(records, root));
     const std::string busy = who_is_busy(model);
+    collector.recycle(std::move(records));  // to give the memory back takes time
     if (busy.empty()) return model;
     if (std::chrono::steady_clock::now() >= end)
       return fail(Error::unsupported(busy + " and do not end; it may be taken at another moment"));
-    collector.recycle(std::move(records));
     std::this_thread::sleep_for(kNap);
   }
 }

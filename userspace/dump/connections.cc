@@ -125,6 +125,7 @@ Result<void> Connections::lock() {
 }
 
 Result<bool> Connections::lock_new(const Model& model) {
+  if (!policy_.network_lock || !policy_.tcp_established) return false;
   TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
     if (!needs_lock(tcp)) return {};
     const lock_connection connection = tuple_of(tcp);

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <unordered_map>
 #include <vector>
 
 #include "bpf/records.h"
@@ -60,10 +59,10 @@ Result<void> settle(Model& model) {
     std::uint32_t readers = 0, writers = 0;
     bool named = false;
   };
-  std::unordered_map<std::uint32_t, Ends> own;
+  std::vector<Ends> own(static_cast<std::size_t>(model.files.objects_size()) + 1);  // by object
   for (const pb::File& file : model.files.files()) {
     if (file.kind() != kPipe.name || (file.flags() & O_PATH)) continue;
-    Ends& ends = own[file.object_id()];
+    Ends& ends = own.at(file.object_id());
     std::uint32_t access = file.flags() & O_ACCMODE;
     if (access != O_WRONLY) ends.readers++;
     if (access != O_RDONLY) ends.writers++;
@@ -72,7 +71,7 @@ Result<void> settle(Model& model) {
   for (pb::FileObject& object : *model.files.mutable_objects()) {
     if (object.kind() != kPipe.name) continue;
     TRY_ASSIGN(pb::Pipe pipe, unpack<pb::Pipe>(object.detail(), "pipe"));
-    const Ends& ends = own[object.id()];
+    const Ends& ends = own.at(object.id());
     // Of a running tree, ends may come and go while we look.
     auto outside = [&](std::uint32_t all, std::uint32_t of_tree) {
       return ends.named || all < of_tree ? 0 : all - of_tree;

@@ -90,17 +90,20 @@ bool is_linked(const pb::FileObject& object) {
 
 // Looks for another name of what lost its own.
 Result<void> settle(Model& model) {
+  auto is_such = [](const pb::FileObject& object) {
+    return object.kind() == kRegular.name && is_linked(object);
+  };
+  if (std::ranges::none_of(model.files.objects(), is_such)) return {};
   using Place = std::pair<std::uint32_t, std::uint64_t>;
   std::map<Place, std::string> names;
   std::map<std::uint32_t, const pb::File*> files;  // by object
   for (const pb::File& file : model.files.files())
     if (file.kind() == kRegular.name && file.object_id() != 0) files.emplace(file.object_id(), &file);
-  if (files.empty()) return {};
   for (const pb::File& file : model.files.files())
     if (file.kind() == kRegular.name && file.object_id() == 0 && !file.path().path().empty())
       names.emplace(Place{file.inode().device(), file.inode().number()}, file.path().path());
   for (pb::FileObject& object : *model.files.mutable_objects()) {
-    if (object.kind() != kRegular.name || !is_linked(object)) continue;
+    if (!is_such(object)) continue;
     const pb::File* file = files.at(object.id());
     pb::LinkedFile linked;
     struct stat st;
@@ -128,7 +131,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   }
   TRY_ASSIGN(pb::GhostFile ghost, unpack<pb::GhostFile>(object->detail(), "deleted file"));
   TRY_ASSIGN(Fd fd, context.borrow(file));
-  TRY(take_ghost(context, fd.get(), *object, ghost));
+  TRY(take_ghost(context, fd.get(), ghost));
   pack(ghost, *object->mutable_detail());
   return {};
 }
