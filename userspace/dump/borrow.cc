@@ -18,6 +18,7 @@ namespace bpfckpt::dump {
 namespace {
 
 constexpr int kDeepestFlight = 8;
+constexpr std::size_t kGatheredBytes = 1 << 20;
 constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
 
 // Without the privilege for AT_EMPTY_PATH (CAP_DAC_READ_SEARCH) the way is through /proc.
@@ -52,8 +53,11 @@ void Borrower::place(std::uint32_t file_id, Place place) {
   if (file_id < places_.size() && places_[file_id].pid == 0) places_[file_id] = place;
 }
 
-Borrower::Borrower(const Model& model, image::ImageWriter& writer)
-    : model_(model), writer_(writer), places_(static_cast<std::size_t>(model.files.files_size()) + 1) {
+Borrower::Borrower(const Model& model, image::ImageWriter& writer, image::RawImage contents)
+    : model_(model),
+      writer_(writer),
+      places_(static_cast<std::size_t>(model.files.files_size()) + 1),
+      contents_(std::move(contents)) {
   ModelIndex index(model);
   for (const pb::Process& process : model.tasks.processes()) {
     if (process.state() == pb::ZOMBIE) continue;
@@ -125,13 +129,55 @@ Result<Borrower::Place> Borrower::where(const pb::File& file) const {
   return places_[file.id()];
 }
 
-Result<int> Borrower::content_image(const pb::FileObject&, std::string& name) {
-  // One image for all: what is written goes to its end.
-  if (contents_.fd < 0) {
-    TRY_ASSIGN(contents_, writer_.create_raw("contents"));
-  }
+// One image for all: what is written goes to its end.
+Result<void> Borrower::need_contents() {
+  contents_used_ = true;
+  if (contents_.fd >= 0) return {};
+  TRY_ASSIGN(contents_, writer_.create_raw("contents"));
+  return {};
+}
+
+Result<int> Borrower::content_image(std::string& name) {
+  TRY(need_contents());
+  TRY(write_gathered());
   name = contents_.name;
   return contents_.fd;
+}
+
+Result<void> Borrower::add_content(std::span<const char> bytes, pb::Content& content) {
+  TRY(need_contents());
+  if (gathered_.size() + bytes.size() > kGatheredBytes) TRY(write_gathered());
+  if (gathered_.empty()) {
+    const off_t end = ::lseek(contents_.fd, 0, SEEK_END);
+    if (end < 0) return fail(Error::system("lseek of the image"));
+    gathered_.reserve(kGatheredBytes);
+    gathered_at_ = static_cast<std::uint64_t>(end);
+  }
+  content.set_image(contents_.name);
+  content.set_size(bytes.size());
+  if (bytes.empty()) return {};
+  pb::Extent& extent = *content.add_extents();
+  extent.set_image_offset(gathered_at_ + gathered_.size());
+  extent.set_length(bytes.size());
+  gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Result<void> Borrower::write_gathered() {
+  for (std::size_t done = 0; done < gathered_.size();) {
+    ssize_t n = ::pwrite(contents_.fd, gathered_.data() + done, gathered_.size() - done,
+                         static_cast<off_t>(gathered_at_ + done));
+    if (n <= 0) return fail(Error::system("write to the image", n < 0 ? errno : EIO));
+    done += static_cast<std::size_t>(n);
+  }
+  gathered_.clear();
+  return {};
+}
+
+Result<void> Borrower::finish_contents() {
+  if (contents_used_) return write_gathered();
+  if (contents_.fd >= 0) writer_.discard_raw(contents_.name);
+  return {};
 }
 
 Borrower::~Borrower() {

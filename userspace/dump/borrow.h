@@ -13,12 +13,16 @@ namespace bpfckpt::dump {
 
 class Borrower : public kinds::EnrichContext {
  public:
-  Borrower(const Model& model, image::ImageWriter& writer);
+  // `contents`: the image for the bytes of objects; it is made before the freeze, which takes time in a
+  // directory where many files were deleted of late (fs/ext4/ialloc.c:recently_deleted()). None: it is made
+  // when it is needed.
+  Borrower(const Model& model, image::ImageWriter& writer, image::RawImage contents);
   // Removes the names that link_again() made, unless they are kept.
   ~Borrower() override;
 
   Result<Fd> borrow(const pb::File& file) override;
-  Result<int> content_image(const pb::FileObject& object, std::string& name) override;
+  Result<int> content_image(std::string& name) override;
+  Result<void> add_content(std::span<const char> bytes, pb::Content& content) override;
   Result<std::string> link_again(int fd, const std::string& path) override;
 
   struct Place {
@@ -28,6 +32,8 @@ class Borrower : public kinds::EnrichContext {
   };
   // Where somebody has it as a descriptor. Error::Bug: nobody has.
   Result<Place> where(const pb::File& file) const;
+  // Writes what add_content() has gathered. To be called when all is enriched, once.
+  Result<void> finish_contents();
   // Puts the names that link_again() made on the disk.
   Result<void> sync_links() const;
   // The checkpoint is complete: its names belong to it.
@@ -35,6 +41,8 @@ class Borrower : public kinds::EnrichContext {
   Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;
 
  private:
+  Result<void> need_contents();
+  Result<void> write_gathered();
   Result<int> pidfd(std::uint32_t pid);
   Result<Fd> borrow_in_flight(const pb::File& file);
   // The first to say where a file is counts.
@@ -46,6 +54,9 @@ class Borrower : public kinds::EnrichContext {
   std::vector<Place> places_;  // by file id; pid 0: not known
   std::unordered_map<std::uint32_t, Fd> pidfds_;
   image::RawImage contents_;
+  bool contents_used_ = false;
+  std::vector<char> gathered_;  // goes to the end of contents_, which is at gathered_at_
+  std::uint64_t gathered_at_ = 0;
   std::vector<std::string> links_;
   Fd scratch_out_, scratch_in_;
   std::uint32_t scratch_bytes_ = 0;

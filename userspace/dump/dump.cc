@@ -164,6 +164,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::ImageWriter writer,
              image::ImageWriter::open(options.images_dir, {.durable = options.sync}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
+  image::RawImage contents;
   Connections connections(options.policy);
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   {
@@ -176,6 +177,9 @@ Result<pb::Stats> dump(const Options& options) {
     TRY(refuse(items));
     warn(model, options.policy);
     TRY(connections.prepare(model));
+    if (model.files.objects_size() != 0) {
+      TRY_ASSIGN(contents, writer.create_raw("contents"));
+    }
   }
   pb::Manifest manifest;
   TRY(keep_machine(writer, special, manifest));
@@ -205,7 +209,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(take_aio_events(model));
   TRY(take_pages(tree, model, writer, pages, stats));
   stats.set_pages_us(stage.lap_us());
-  Borrower borrower(model, writer);
+  Borrower borrower(model, writer, contents);
   TRY(connections.renew());
   TRY(enrich(model, borrower, options.policy.external));
   TRY(connections.read(model, borrower, writer));
@@ -218,6 +222,7 @@ Result<pb::Stats> dump(const Options& options) {
   }
   stats.set_frozen_us(frozen.us());
 
+  TRY(borrower.finish_contents());
   TRY(refuse(options.find_shape(model, special, {})));
 
   // After: nobody waits for us any more, or everybody will be killed.

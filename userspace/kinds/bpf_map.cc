@@ -215,10 +215,9 @@ Result<Entries> take_entries(int fd, const pb::BpfMap& map) {
   return all;
 }
 
-Result<void> write_content(EnrichContext& context, const pb::FileObject& object, const Entries& entries,
-                           pb::Content& content) {
+Result<void> write_content(EnrichContext& context, const Entries& entries, pb::Content& content) {
   std::string name;
-  TRY_ASSIGN(int image, context.content_image(object, name));
+  TRY_ASSIGN(int image, context.content_image(name));
   const off_t end = ::lseek(image, 0, SEEK_END);
   if (end < 0) return fail(Error::system("lseek of the image"));
   for (const std::vector<std::byte>* part : {&entries.keys, &entries.values})
@@ -250,7 +249,7 @@ Result<void> enrich(EnrichContext& context, pb::File&, pb::FileObject* object) {
   }
   TRY_ASSIGN(Entries entries, take_entries(fd.get(), map));
   map.set_entries(entries.count);
-  if (entries.count != 0) TRY(write_content(context, *object, entries, *map.mutable_content()));
+  if (entries.count != 0) TRY(write_content(context, entries, *map.mutable_content()));
   object->mutable_detail()->PackFrom(map);
   return {};
 }

@@ -8,6 +8,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
+
 #include "kinds/objects.h"
 
 namespace bpfckpt::kinds {
@@ -34,10 +36,20 @@ bool never_had_name(const pb::File& file) {
   return file.path().path().ends_with(fmt::format("/#{}", file.inode().number()));
 }
 
-// `path` leads to the ghost, also where that was opened with O_PATH.
-Result<void> take_attributes(const std::string& path, pb::GhostFile& ghost) {
-  std::string names(65536, 0);  // XATTR_LIST_MAX
-  ssize_t len = ::listxattr(path.c_str(), names.data(), names.size());
+Result<void> take_attributes(int fd, pb::GhostFile& ghost) {
+  // Most have none, or one that a security module made up.
+  std::array<char, 256> few;
+  ssize_t len = ::flistxattr(fd, few.data(), few.size());
+  if (len == 0) return {};
+  // Leads to the ghost also where that was opened with O_PATH.
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  std::string names;
+  if (len > 0) {
+    names.assign(few.data(), static_cast<std::size_t>(len));
+  } else {
+    names.resize(65536);  // XATTR_LIST_MAX
+    len = ::listxattr(path.c_str(), names.data(), names.size());
+  }
   if (len < 0 && (errno == EOPNOTSUPP || errno == ENOSYS)) return {};
   if (len < 0) return fail(Error::system("listxattr"));
   names.resize(static_cast<std::size_t>(len));
@@ -132,7 +144,7 @@ bool can_be_ghost(std::uint32_t mode) {
   return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || is_node(mode);
 }
 
-Result<void> take_ghost(EnrichContext& context, int fd, const pb::FileObject& object, pb::GhostFile& ghost) {
+Result<void> take_ghost(EnrichContext& context, int fd, pb::GhostFile& ghost) {
   struct stat st;
   if (::fstat(fd, &st) != 0) return fail(Error::system("fstat"));
   ghost.set_mode(st.st_mode);
@@ -149,11 +161,9 @@ Result<void> take_ghost(EnrichContext& context, int fd, const pb::FileObject& ob
     return {};
   }
   if (is_node(st.st_mode)) return {};
-  TRY(take_attributes(fmt::format("/proc/self/fd/{}", fd), ghost));
+  TRY(take_attributes(fd, ghost));
   if (!S_ISREG(st.st_mode)) return {};
-  std::string name;
-  TRY_ASSIGN(int image, context.content_image(object, name));
-  return copy_content(fd, static_cast<std::uint64_t>(st.st_size), name, image, *ghost.mutable_content());
+  return copy_content(context, fd, st, *ghost.mutable_content());
 }
 
 Result<void> dress_ghost(PlanBuilder& plan, Operand fd, const pb::GhostFile& ghost) {

@@ -19,7 +19,7 @@ std::uint32_t opening_flags(const pb::File& file);
 bool can_be_ghost(std::uint32_t mode);
 
 // Takes bytes, times and attributes of the ghost behind the borrowed `fd`, which may be an O_PATH one.
-Result<void> take_ghost(EnrichContext& context, int fd, const pb::FileObject& object, pb::GhostFile& ghost);
+Result<void> take_ghost(EnrichContext& context, int fd, pb::GhostFile& ghost);
 
 // Plans a ghost file or link that was called `file.path()`; its directory is there. Leaves a descriptor as
 // the object's. The times of a file are set when it is mapped and all its bytes are there.

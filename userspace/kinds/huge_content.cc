@@ -18,8 +18,11 @@ constexpr std::size_t kHugeCopyBytes = 2 << 20;
 }  // namespace
 
 // Zeroes are holes; neighbours of data are one extent.
-Result<void> copy_huge_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
+Result<void> copy_huge_content(EnrichContext& context, int fd, const struct stat& facts,
                                pb::Content& content) {
+  const auto size = static_cast<std::uint64_t>(facts.st_size);
+  std::string image_name;
+  TRY_ASSIGN(const int image_fd, context.content_image(image_name));
   content.set_image(image_name);
   content.set_size(size);
   Fd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));

@@ -3,19 +3,15 @@
 // mapping. Their holes cannot be asked for, so pages of zeroes are taken for holes.
 #pragma once
 
-#include <cstdint>
-#include <string>
+#include <sys/stat.h>
 
-#include "base/fd.h"
-#include "base/result.h"
-#include "model/model.h"
+#include "kinds/kind.h"
 #include "plan/builder.h"
 
 namespace bpfckpt::kinds {
 
 // As copy_content() (kinds/objects.h).
-Result<void> copy_huge_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
-                               pb::Content& content);
+Result<void> copy_huge_content(EnrichContext& context, int fd, const struct stat& facts, pb::Content& content);
 
 // As PlanBuilder::fill().
 void fill_huge(PlanBuilder& plan, Operand fd, const pb::Content& content);

@@ -228,8 +228,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
   TRY_ASSIGN(*ring.mutable_layout(), layout_here(ring.setup_flags()));
   TRY_ASSIGN(Fd fd, context.borrow(file));
   std::string name;
-  pb::FileObject contents;
-  TRY_ASSIGN(int image, context.content_image(contents, name));
+  TRY_ASSIGN(int image, context.content_image(name));
   TRY(copy_shared(fd.get(), uring::kRingsAt, rings_bytes(ring), image, name, *ring.mutable_rings()));
   TRY(copy_shared(fd.get(), uring::kEntriesAt, entries_bytes(ring), image, name, *ring.mutable_entries()));
   ring.clear_state();

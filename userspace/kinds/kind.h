@@ -46,8 +46,10 @@ class EnrichContext {
   // A duplicate, in our table, of the description that the target holds (pidfd_getfd(2)); position and flags
   // are shared with the target's, so nothing may be changed through it. Only the file's id matters.
   virtual Result<Fd> borrow(const pb::File& file) = 0;
-  // A fresh image file for an object's bytes, named after the object; the caller writes from offset 0.
-  virtual Result<int> content_image(const pb::FileObject& object, std::string& name) = 0;
+  // The image file for the bytes of objects, and its name; the caller writes behind what is there.
+  virtual Result<int> content_image(std::string& name) = 0;
+  // Puts a few bytes there, and says in `content` where they are. They are gathered, and written with others.
+  virtual Result<void> add_content(std::span<const char> bytes, pb::Content& content) = 0;
   // Gives the file behind `fd` a name of its own, in the directory of `path` or as near as it gets; gone
   // again if the dump fails.
   virtual Result<std::string> link_again(int fd, const std::string& path) = 0;
@@ -113,8 +115,8 @@ struct Kind {
   // Adds to the plan what can be done to an object only when all its descriptions and mappings are made.
   // Null: nothing.
   Result<void> (*finish)(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) = nullptr;
-  // Completes the details when every file of the tree is described: what only shows by who else has it. Null:
-  // nothing.
+  // Completes the details when every file of the tree is described: what only shows by who else has it.
+  // Called once if there is a file of the kind. Null: nothing.
   Result<void> (*settle)(Model& model) = nullptr;
   // Is there an object behind the description that has to travel, and in which two descriptions of it meet
   // again? Asked of what BPF saw, before describe(); of what was opened with O_PATH only where the kind is

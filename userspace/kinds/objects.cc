@@ -64,34 +64,27 @@ constexpr std::size_t kSmallBytes = 64 << 10;
 
 // A small file that is all data: one read at a given place moves no position, so that no description of our
 // own is needed. False: it has holes, or cannot be read this way (opened for writing only, O_DIRECT).
-Result<bool> copy_small(int fd, std::size_t size, int image_fd, pb::Content& content) {
-  struct stat st;
-  if (size == 0 || size > kSmallBytes || ::fstat(fd, &st) != 0 ||
-      static_cast<std::uint64_t>(st.st_blocks) * 512 < size)
-    return false;
+Result<bool> copy_small(EnrichContext& context, int fd, const struct stat& facts, pb::Content& content) {
+  const auto size = static_cast<std::size_t>(facts.st_size);
+  if (size == 0) TRY(context.add_content({}, content));
+  if (size == 0) return true;
+  if (size > kSmallBytes || static_cast<std::uint64_t>(facts.st_blocks) * 512 < size) return false;
   std::array<char, kSmallBytes> bytes;
   if (::pread(fd, bytes.data(), size, 0) != static_cast<ssize_t>(size)) return false;
-  const off_t image_end = ::lseek(image_fd, 0, SEEK_END);
-  if (image_end < 0) return fail(Error::system("lseek of the image"));
-  for (std::size_t done = 0; done < size;) {
-    ssize_t n = ::pwrite(image_fd, bytes.data() + done, size - done, image_end + static_cast<off_t>(done));
-    if (n <= 0) return fail(Error::system("write to the image", n < 0 ? errno : EIO));
-    done += static_cast<std::size_t>(n);
-  }
-  pb::Extent& extent = *content.add_extents();
-  extent.set_image_offset(static_cast<std::uint64_t>(image_end));
-  extent.set_length(size);
+  TRY(context.add_content(std::span(bytes).first(size), content));
   return true;
 }
 
 }  // namespace
 
-Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
-                          pb::Content& content) {
+Result<void> copy_content(EnrichContext& context, int fd, const struct stat& facts, pb::Content& content) {
+  TRY_ASSIGN(const bool copied, copy_small(context, fd, facts, content));
+  if (copied) return {};
+  const auto size = static_cast<std::uint64_t>(facts.st_size);
+  std::string image_name;
+  TRY_ASSIGN(const int image_fd, context.content_image(image_name));
   content.set_image(image_name);
   content.set_size(size);
-  TRY_ASSIGN(const bool copied, copy_small(fd, size, image_fd, content));
-  if (copied) return {};
   // A description of our own: seeking must not move the target's position, nor reading the time of access.
   const std::string link = fmt::format("/proc/self/fd/{}", fd);
   Fd own(::open(link.c_str(), O_RDONLY | O_NOATIME | O_CLOEXEC));

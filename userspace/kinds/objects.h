@@ -2,6 +2,8 @@
 // Objects: what several descriptions share.
 #pragma once
 
+#include <sys/stat.h>
+
 #include "kinds/kind.h"
 #include "plan/builder.h"
 
@@ -35,10 +37,9 @@ class DirectoryTimes {
   DataId facts_;  // struct stat
 };
 
-// Copies the bytes of the file behind `fd`, holes left out, to the end of `image_fd`, and says in `content`
-// where they are. Leaves the descriptor's own position alone.
-Result<void> copy_content(int fd, std::uint64_t size, const std::string& image_name, int image_fd,
-                          pb::Content& content);
+// Copies the bytes of the file behind `fd`, of which fstat(2) says `facts`, holes left out, into the image of
+// contents, and says in `content` where they are. Leaves the descriptor's own position alone.
+Result<void> copy_content(EnrichContext& context, int fd, const struct stat& facts, pb::Content& content);
 
 // What says in an Any which message it holds. Its own PackFrom() and UnpackTo() put this together anew each
 // time, which costs more than the message.

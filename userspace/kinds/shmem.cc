@@ -74,10 +74,8 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   TRY_ASSIGN(Fd fd, context.borrow(file));
   struct stat st;
   if (fstat(fd.get(), &st) != 0) return fail(Error::system("fstat"));
-  std::string name;
-  TRY_ASSIGN(int image, context.content_image(*object, name));
   auto copy = memory.huge_page_shift() != 0 ? copy_huge_content : copy_content;
-  TRY(copy(fd.get(), static_cast<std::uint64_t>(st.st_size), name, image, *memory.mutable_content()));
+  TRY(copy(context, fd.get(), st, *memory.mutable_content()));
   pack(memory, *object->mutable_detail());
   return {};
 }

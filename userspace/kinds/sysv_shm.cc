@@ -122,11 +122,11 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   TRY_ASSIGN(Fd fd, context.borrow(file));
   struct stat facts;
   if (fstat(fd.get(), &facts) != 0) return fail(Error::system("fstat"));
-  std::string name;
-  TRY_ASSIGN(int image, context.content_image(*object, name));
   auto copy = segment.huge_page_shift() != 0 ? copy_huge_content : copy_content;
   // The file of huge pages is as long as they are.
-  TRY(copy(fd.get(), static_cast<std::uint64_t>(facts.st_size), name, image, *segment.mutable_content()));
+  TRY(copy(context, fd.get(), facts, *segment.mutable_content()));
+  std::string name;
+  TRY_ASSIGN(int image, context.content_image(name));
   if (segment.huge_page_shift() == 0) TRY(take_tail(fd.get(), name, image, segment));
   pack(segment, *object->mutable_detail());
   return {};
