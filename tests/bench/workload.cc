@@ -9,9 +9,14 @@
 //   pipes N         N descriptors: N/2 pipes, each with a few bytes in it
 //   unix N          N descriptors: N/2 pairs of unix sockets, each with data in both directions
 //   mixed N         N descriptors of several kinds: files, deleted files, directories, memfds, pipes
+//   epoll N         an epoll instance with N targets, which are eventfds
+//   inotify N       an inotify instance with N watches, each of a file in the current directory
 //   memory N        N MiB of random bytes
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -149,6 +154,32 @@ void mixed(int count) {
   }
 }
 
+void epoll(int count) {
+  raise_descriptor_limit();
+  int epoll = ::epoll_create1(0);
+  check(epoll >= 0, "epoll_create1");
+  for (int i = 0; i < count; ++i) {
+    int target = ::eventfd(0, 0);
+    check(target >= 0, "eventfd");
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = target;
+    check(::epoll_ctl(epoll, EPOLL_CTL_ADD, target, &event) == 0, "epoll_ctl");
+  }
+}
+
+void inotify(int count) {
+  int watcher = ::inotify_init1(0);
+  check(watcher >= 0, "inotify_init1");
+  for (int i = 0; i < count; ++i) {
+    auto name = "watched" + std::to_string(i);
+    int file = ::open(name.c_str(), O_RDWR | O_CREAT, 0600);
+    check(file >= 0, "open");
+    ::close(file);
+    check(::inotify_add_watch(watcher, name.c_str(), IN_MODIFY) >= 0, "inotify_add_watch");
+  }
+}
+
 void memory(int mebibytes) {
   auto len_bytes = static_cast<std::size_t>(mebibytes) << 20;
   void* base = ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -185,6 +216,10 @@ int main(int argc, char** argv) {
     tcp(count);
   } else if (kind == "mixed") {
     mixed(count);
+  } else if (kind == "epoll") {
+    epoll(count);
+  } else if (kind == "inotify") {
+    inotify(count);
   } else if (kind == "memory") {
     memory(count);
   } else if (kind != "plain") {
