@@ -117,6 +117,10 @@ static __always_inline void fill_socket(struct file *file, __u32 level, struct s
 		fill_packet(sk, &part->detail.packet);
 	} else if (record->kind != FILE_KIND_SOCKET_OTHER) {
 		fill_inet(sk, &part->detail.inet);
+		record->list = part->sock;
+		if (record->kind != FILE_KIND_TCP &&
+		    ((part->detail.inet.flags & INET_MEMBERSHIPS) || part->queued || part->detail.inet.reader_queue))
+			record->walk = WALK_INET;
 	}
 }
 

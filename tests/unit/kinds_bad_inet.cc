@@ -90,6 +90,37 @@ TEST_CASE("details of another type") {
   }
 }
 
+TEST_CASE("datagrams") {
+  auto refused = [](const std::function<void(pb::Udp&, pb::Datagram&)>& change) {
+    auto udp = sound<pb::Udp>(SOCK_DGRAM, IPPROTO_UDP);
+    pb::Datagram& datagram = *udp.add_datagrams();
+    datagram.set_source(kMapped);
+    datagram.set_destination(kMapped);
+    datagram.set_source_port(53);
+    datagram.set_length(5);
+    datagram.set_payload("bytes");
+    change(udp, datagram);
+    return is_refused(kind_plan::file_with("udp", udp));
+  };
+  CHECK_FALSE(refused([](pb::Udp&, pb::Datagram&) {}));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_source("short"); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_destination(""); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_source(std::string(16, '\1')); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) {
+    it.set_source(std::string(16, '\1'));
+    it.set_destination(std::string(16, '\1'));
+  }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_source_port(65536); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_length(6); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) {
+    it.set_length(65508);
+    it.set_payload(std::string(65508, 'x'));
+  }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_ttl(256); }));
+  CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_tos(256); }));
+  CHECK(refused([](pb::Udp& udp, pb::Datagram&) { udp.mutable_common()->set_protocol(IPPROTO_UDPLITE); }));
+}
+
 TEST_CASE("udp and raw") {
   const auto udp = sound<pb::Udp>(SOCK_DGRAM, IPPROTO_UDP);
   CHECK_FALSE(is_refused(kind_plan::file_with("udp", udp)));

@@ -19,9 +19,10 @@ enum class Program {
   WalkMarks,
   WalkLocks,
   WalkUnix,
-  WalkUrings
+  WalkUrings,
+  WalkInet
 };
-inline constexpr std::size_t kPrograms = 10;
+inline constexpr std::size_t kPrograms = 11;
 
 class Programs {
  public:

@@ -19,7 +19,7 @@ constexpr std::size_t kMostBytes = std::size_t{256} << 20;
 
 constexpr std::pair<std::uint32_t, Program> kWalkers[] = {
     {WALK_EPOLL, Program::WalkEpoll}, {WALK_LOCKS, Program::WalkLocks},  {WALK_MARKS, Program::WalkMarks},
-    {WALK_UNIX, Program::WalkUnix},   {WALK_URING, Program::WalkUrings},
+    {WALK_UNIX, Program::WalkUnix},   {WALK_URING, Program::WalkUrings}, {WALK_INET, Program::WalkInet},
 };
 
 // Takes the walk_end_record away that a reading leaves at the end of `records`.

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "base/fd.h"
+#include "bpf/kinds/inet_queue.h"
 #include "bpf/kinds/socket.h"
 
 namespace bpfckpt::kinds {
@@ -261,6 +262,19 @@ void plan_inet_options(PlanBuilder& plan, Operand fd, const pb::Socket& socket, 
             "multicast interface");
 }
 
+void add_membership(const inet_membership_record& record, pb::InetSocket& inet) {
+  const std::size_t bytes = record.ipv6 != 0 ? kAddressBytes : 4;
+  if (record.sources_count > INET_SOURCES) inet.set_more_sources(true);
+  pb::Membership& membership = *inet.add_memberships();
+  membership.set_group(std::string(reinterpret_cast<const char*>(record.group), bytes));
+  membership.set_interface(record.interface);
+  if (record.ipv6 == 0 && record.address != 0)
+    membership.set_interface_address(std::string(reinterpret_cast<const char*>(&record.address), 4));
+  membership.set_mode(record.mode);
+  for (std::uint32_t i = 0; i < std::min<std::uint32_t>(record.sources_count, INET_SOURCES); i++)
+    membership.add_sources(std::string(reinterpret_cast<const char*>(record.sources) + i * bytes, bytes));
+}
+
 void plan_memberships(PlanBuilder& plan, Operand fd, const pb::Socket&, const pb::InetSocket& inet) {
   // struct group_filter (RFC 3678): as many sources as there are.
   struct Filter {
@@ -270,7 +284,9 @@ void plan_memberships(PlanBuilder& plan, Operand fd, const pb::Socket&, const pb
     std::uint32_t mode;
     std::uint32_t count;
   };
-  for (const pb::Membership& membership : inet.memberships()) {
+  // The newest is the kernel's first.
+  for (int i = inet.memberships_size() - 1; i >= 0; i--) {
+    const pb::Membership& membership = inet.memberships(i);
     const bool v4 = membership.group().size() == 4;
     auto put = [&](std::string_view bytes) {
       sockaddr_storage out{};
@@ -384,6 +400,11 @@ Finding judge_inet(const pb::InetSocket& inet) {
             "headers go with each of its packets that cannot be read back (IP_OPTIONS, IPV6_RTHDR)", ""};
   if (inet.anycast())
     return {Verdict::Unsupported, "socket-anycast", "it joined anycast groups (IPV6_JOIN_ANYCAST)", ""};
+  if (inet.more_sources())
+    return {
+        Verdict::Unsupported, "socket-multicast-sources",
+        fmt::format("it joined a multicast group with more than {} sources", static_cast<int>(INET_SOURCES)),
+        ""};
   if (inet.reuseport_program())
     return {Verdict::Unsupported, "socket-reuseport-program",
             "a program chooses among the sockets of its port (SO_ATTACH_REUSEPORT_CBPF), which cannot be "

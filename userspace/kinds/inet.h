@@ -15,7 +15,8 @@
 #include "kinds/kind.h"
 #include "plan/builder.h"
 
-struct socket_record;  // bpf/kinds/socket.h
+struct socket_record;           // bpf/kinds/socket.h
+struct inet_membership_record;  // bpf/kinds/inet_queue.h
 
 namespace bpfckpt::kinds {
 
@@ -31,6 +32,8 @@ void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::InetSocket& inet);
 // Binds and connects a socket without connections as it was, and shuts it down.
 void plan_names(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet);
 void plan_shutdown(PlanBuilder& plan, Operand fd, const pb::Socket& socket);
+// A multicast group that BPF saw. The next one seen was joined earlier.
+void add_membership(const inet_membership_record& record, pb::InetSocket& inet);
 // Joins the multicast groups again.
 void plan_memberships(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet);
 

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "bpf/kinds/inet_queue.h"
 #include "bpf/kinds/socket.h"
 #include "bpf/records.h"
 #include "images/kinds/raw.pb.h"
@@ -31,6 +32,18 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
     raw.mutable_inet()->set_port_bound(false);
   }
   raw.set_has_memberships((socket->detail.inet.flags & INET_MEMBERSHIPS) != 0);
+  pack(raw, *file.mutable_detail());
+  return {};
+}
+
+Result<void> add_items(std::span<const record_head* const> items, const FileIds&, pb::File& file) {
+  if (items.empty()) return {};
+  TRY_ASSIGN(pb::Raw raw, unpack<pb::Raw>(file.detail(), "raw"));
+  for (const record_head* head : items) {
+    auto item = reinterpret_cast<const inet_item_head*>(head);
+    if (item->what == INET_ITEM_MEMBERSHIP && head->length >= sizeof(inet_membership_record))
+      add_membership(*reinterpret_cast<const inet_membership_record*>(head), *raw.mutable_inet());
+  }
   pack(raw, *file.mutable_detail());
   return {};
 }
@@ -73,13 +86,14 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 extern const Kind kRaw = {
     .name = "raw",
-    .kept = "raw and ICMP echo sockets: protocol, addresses, filters, options",
+    .kept = "raw and ICMP echo sockets: protocol, addresses, filters, options, multicast groups and sources",
     .not_kept = "packets that were received and not read",
-    .refused = "multicast groups",
+    .refused = "IP options, anycast",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,
     .diagnose = diagnose,
+    .add_items = add_items,
 };
 
 }  // namespace bpfckpt::kinds

@@ -2,17 +2,18 @@
 // UDP and UDP-Lite sockets.
 //
 // Kept: what they are bound and connected to, which multicast groups they joined, options, what was shut
-// down. A datagram that waits is refused, as is one that is being put together: neither can be made again
-// with all that comes with it. Not kept: an error that nobody has read, and what arrives while there is no
-// socket.
+// down, and the datagrams that wait to be read (kinds/datagrams.h). One that is being put together is
+// refused. Not kept: an error that nobody has read, and what arrives while there is no socket.
 #include "kinds/udp.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "bpf/kinds/inet_queue.h"
 #include "bpf/kinds/socket.h"
 #include "bpf/records.h"
+#include "kinds/datagrams.h"
 #include "kinds/inet.h"
 #include "kinds/objects.h"
 #include "kinds/socket.h"
@@ -37,11 +38,26 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   return {};
 }
 
+Result<void> add_items(std::span<const record_head* const> items, const FileIds&, pb::File& file) {
+  if (items.empty()) return {};
+  TRY_ASSIGN(pb::Udp udp, udp_of(file));
+  for (const record_head* head : items) {
+    auto item = reinterpret_cast<const inet_item_head*>(head);
+    if (item->what == INET_ITEM_MEMBERSHIP && head->length >= sizeof(inet_membership_record))
+      add_membership(*reinterpret_cast<const inet_membership_record*>(head), *udp.mutable_inet());
+    if (item->what == INET_ITEM_DATAGRAM && head->length >= sizeof(inet_datagram_record))
+      add_datagram(*reinterpret_cast<const inet_datagram_record*>(head), udp);
+  }
+  pack(udp, *file.mutable_detail());
+  return {};
+}
+
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
   TRY_ASSIGN(pb::Udp udp, udp_of(file));
   TRY_ASSIGN(const Fd fd, context.borrow(file));
   TRY(look_at_inet_options(fd.get(), udp.common(), *udp.mutable_inet()));
   if (needs_look(udp.common())) TRY(look_at_socket(fd.get(), *udp.mutable_common()));
+  TRY(read_datagrams(fd.get(), udp));
   pack(udp, *file.mutable_detail());
   return {};
 }
@@ -50,12 +66,15 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   TRY_ASSIGN(const pb::Udp udp, udp_of(file));
   TRY(check_socket(udp.common(), "udp"));
   TRY(check_inet(udp.common(), udp.inet(), "udp"));
+  TRY(check_datagrams(udp));
   const Operand fd = Operand::result(plan_socket(plan, file, udp.common()));
   plan_inet_options(plan, fd, udp.common(), udp.inet());
+  plan_datagrams(plan, fd, file, udp);
   plan_ipv6_only(plan, fd, udp.inet());
   plan_names(plan, fd, udp.common(), udp.inet());
   plan_memberships(plan, fd, udp.common(), udp.inet());
   plan_socket_options(plan, fd, udp.common(), OptionTime::Filled);
+  plan_datagrams_end(plan, fd, udp);
   plan_shutdown(plan, fd, udp.common());
   plan.set_file(file.id(), fd);
   return {};
@@ -72,10 +91,7 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
             fmt::format("{}: a datagram is being put together (UDP_CORK, MSG_MORE)", name), ""};
   if (udp->has_memberships() && udp->inet().memberships().empty())
     return {Verdict::Unsupported, "udp-multicast", fmt::format("{} joined multicast groups", name), ""};
-  if (udp->queued() != 0)
-    return {Verdict::Unsupported, "udp-queued",
-            fmt::format("{} has {} datagrams that were received and not read", name, udp->queued()), ""};
-  return {};
+  return judge_datagrams(*udp, name);
 }
 
 }  // namespace
@@ -90,13 +106,22 @@ Result<pb::Udp> udp_of(const pb::File& file) {
 
 extern const Kind kUdp = {
     .name = "udp",
-    .kept = "UDP and UDP-Lite: what it is bound and connected to, options, what was shut down",
-    .not_kept = "an error that nobody has read; what arrives while there is no socket",
-    .refused = "datagrams that wait to be read, or are being put together; multicast groups",
+    .kept =
+        "UDP and UDP-Lite: what it is bound and connected to, options, multicast groups and sources, what "
+        "was "
+        "shut down, datagrams that wait to be read (UDP) with their addresses, TTL and TOS",
+    .not_kept =
+        "an error that nobody has read; what arrives while there is no socket; when, and at which interface, "
+        "a "
+        "datagram arrived, and for which group one of IPv6 was",
+    .refused =
+        "datagrams that are being put together; ones that wait, of UDP-Lite, from link-local senders, or put "
+        "together by UDP_GRO",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,
     .diagnose = diagnose,
+    .add_items = add_items,
 };
 
 }  // namespace bpfckpt::kinds

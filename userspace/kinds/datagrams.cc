@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kinds/datagrams.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#include <algorithm>
+
+#include "bpf/kinds/inet_queue.h"
+#include "kinds/inet.h"
+
+namespace bpfckpt::kinds {
+namespace {
+
+constexpr std::size_t kMostPayload = 65507;  // of IPv4; of IPv6 as much as passes the loopback device's MTU
+constexpr std::size_t kMostPayloadV6 = 65536 - sizeof(ip6_hdr) - sizeof(udphdr);
+constexpr int kMostDatagrams = 1 << 20;
+constexpr int kNoCheck6Receive = 102;  // include/uapi/linux/udp.h: UDP_NO_CHECK6_RX
+constexpr int kPeekOffset = 42;        // SO_PEEK_OFF
+constexpr int kBufferLock = 72;        // SO_BUF_LOCK
+constexpr int kPatienceSeconds = 5;
+// Of a port that is still to be known, in struct sockaddr_in and sockaddr_in6 alike.
+constexpr std::size_t kPortOffset = offsetof(sockaddr_in, sin_port);
+static_assert(kPortOffset == offsetof(sockaddr_in6, sin6_port));
+
+bool is_link_local(std::string_view address) {
+  return address.size() == 16 && static_cast<std::uint8_t>(address[0]) == 0xfe &&
+         (static_cast<std::uint8_t>(address[1]) & 0xc0) == 0x80;
+}
+
+// SO_PEEK_OFF of somebody else's socket, for as long as this lives.
+class PeekOffset {
+ public:
+  PeekOffset(int fd, int offset) : fd_(fd) {
+    socklen_t len = sizeof before_;
+    set_ = ::getsockopt(fd, SOL_SOCKET, kPeekOffset, &before_, &len) == 0 &&
+           ::setsockopt(fd, SOL_SOCKET, kPeekOffset, &offset, sizeof offset) == 0;
+  }
+  ~PeekOffset() {
+    if (set_) ::setsockopt(fd_, SOL_SOCKET, kPeekOffset, &before_, sizeof before_);
+  }
+  PeekOffset(const PeekOffset&) = delete;
+  bool is_set() const { return set_; }
+
+ private:
+  int fd_, before_ = -1;
+  bool set_ = false;
+};
+
+std::string packet_of(const pb::Datagram& datagram) {
+  const auto udp_bytes = static_cast<std::uint16_t>(sizeof(udphdr) + datagram.payload().size());
+  std::string packet;
+  auto put = [&](const auto& header) {
+    packet.append(reinterpret_cast<const char*>(&header), sizeof header);
+  };
+  if (is_mapped(datagram.source())) {
+    iphdr ip{};
+    ip.version = 4;
+    ip.ihl = sizeof ip / 4;
+    ip.tos = static_cast<std::uint8_t>(datagram.tos());
+    ip.tot_len = htons(static_cast<std::uint16_t>(sizeof ip + udp_bytes));
+    ip.ttl = static_cast<std::uint8_t>(datagram.ttl());
+    ip.protocol = IPPROTO_UDP;
+    std::memcpy(&ip.saddr, datagram.source().data() + 12, 4);
+    std::memcpy(&ip.daddr, datagram.destination().data() + 12, 4);
+    put(ip);  // the kernel fills in identification and checksum
+  } else {
+    ip6_hdr ip{};
+    ip.ip6_flow = htonl(6u << 28 | (datagram.tos() & 0xff) << 20 | (datagram.flow() & 0xfffff));
+    ip.ip6_plen = htons(udp_bytes);
+    ip.ip6_nxt = IPPROTO_UDP;
+    ip.ip6_hlim = static_cast<std::uint8_t>(datagram.ttl());
+    std::memcpy(&ip.ip6_src, datagram.source().data(), 16);
+    std::memcpy(&ip.ip6_dst, datagram.destination().data(), 16);
+    // One for a group would go to who is a member.
+    if (is_multicast(datagram.destination())) ip.ip6_dst = in6addr_loopback;
+    put(ip);
+  }
+  udphdr udp{};
+  udp.source = htons(static_cast<std::uint16_t>(datagram.source_port()));
+  udp.len = htons(udp_bytes);
+  put(udp);  // no checksum
+  return packet + datagram.payload();
+}
+
+int int_option(const pb::Udp& udp, int level, int name) {
+  int value = 0;
+  for (const pb::SocketOption& option : udp.inet().options())
+    if (option.level() == level && option.name() == name && option.value().size() == sizeof value)
+      std::memcpy(&value, option.value().data(), sizeof value);
+  return value;
+}
+
+class Sender {
+ public:
+  Sender(PlanBuilder& plan, Operand fd, const pb::Udp& udp) : plan_(plan), fd_(fd), udp_(udp) {}
+
+  void run(std::uint32_t file_flags) {
+    begin();
+    for (const pb::Datagram& datagram : udp_.datagrams()) send(datagram);
+    end(file_flags);
+  }
+
+ private:
+  template <class T>
+  void set(int level, int name, const T& value, const char* note = "") {
+    plan_.call(kSelf, SYS_setsockopt, {fd_, level, name, Operand::data(plan_.bytes_of(value)), sizeof value},
+               note);
+  }
+
+  // What a device's name, or a buffer that was full once, would keep out.
+  void begin() {
+    std::uint64_t room = udp_.common().receive_buffer();
+    for (const pb::Datagram& datagram : udp_.datagrams()) room += datagram.payload().size() * 2 + 4096;
+    set(SOL_SOCKET, SO_RCVBUFFORCE, static_cast<int>(std::min<std::uint64_t>(room, 1u << 30)),
+        "to be filled");
+    if (device() != nullptr) set(SOL_SOCKET, SO_BINDTODEVICE, '\0');
+    if (any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, 1);
+    set(SOL_SOCKET, SO_RCVTIMEO, timeval{kPatienceSeconds, 0});
+    set(SOL_SOCKET, kPeekOffset, 0);
+    plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, 0});
+    const SocketAddress any = socket_address(udp_.common().family(), std::string(16, '\0'), 0, 0);
+    plan_bind(plan_, fd_, any);
+    name_ = plan_.zeroes(sizeof(sockaddr_in6));
+    plan_.call(kSelf, SYS_getsockname,
+               {fd_, Operand::data(name_),
+                Operand::data(plan_.bytes_of(static_cast<socklen_t>(sizeof(sockaddr_in6))))});
+  }
+
+  void send(const pb::Datagram& datagram) {
+    const bool v4 = is_mapped(datagram.source());
+    const std::string packet = packet_of(datagram);
+    const DataId block = plan_.data(std::as_bytes(std::span(packet)));
+    plan_.fix(block, (v4 ? sizeof(iphdr) : sizeof(ip6_hdr)) + offsetof(udphdr, dest), 2,
+              Operand::field(name_, kPortOffset));
+    // By way of the loopback device, whatever the header says.
+    const std::string loopback = v4 ? std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16)
+                                    : std::string("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    const SocketAddress to = socket_address(v4 ? AF_INET : AF_INET6, loopback, 0, 0);
+    plan_.call_expecting(
+        kSelf, packet.size(), SYS_sendto,
+        {raw(v4), Operand::data(block), packet.size(), 0,
+         Operand::data(plan_.data(std::as_bytes(std::span(&to.storage, 1)).first(to.len_bytes))),
+         to.len_bytes},
+        "datagram");
+    plan_.call_expecting(kSelf, datagram.payload().size(), SYS_recvfrom,
+                         {fd_, Operand::data(plan_.scratch(1)), 1, MSG_PEEK | MSG_TRUNC, 0, 0},
+                         "arrives, unless a firewall is in its way");
+  }
+
+  void end(std::uint32_t file_flags) {
+    for (const Operand& fd : raw_)
+      if (fd.type == Operand::Type::Result) plan_.call(kSelf, SYS_close, {fd});
+    const SocketAddress nowhere = socket_address(AF_UNSPEC, "", 0, 0);
+    plan_.call(kSelf, SYS_connect,
+               {fd_, Operand::data(plan_.bytes_of(nowhere.storage)), sizeof(sockaddr_in6)}, "no name again");
+    // That has forgotten the device, too (net/ipv4/udp.c:__udp_disconnect()).
+    if (const pb::SocketOption* option = device())
+      plan_.call(
+          kSelf, SYS_setsockopt,
+          {fd_, SOL_SOCKET, SO_BINDTODEVICE,
+           Operand::data(plan_.data(std::as_bytes(std::span(option->value())))), option->value().size()},
+          "device");
+    set(SOL_SOCKET, kPeekOffset, -1);
+    set(SOL_SOCKET, SO_RCVTIMEO, timeval{});
+    if (any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_, IPPROTO_UDP, kNoCheck6Receive));
+    plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, file_flags & ~std::uint32_t{O_ASYNC}}, "flags of file");
+  }
+
+  Operand raw(bool v4) {
+    Operand& fd = raw_[v4 ? 0 : 1];
+    if (fd.type != Operand::Type::Result)
+      fd = Operand::result(plan_.call(
+          kSelf, SYS_socket, {v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW}, "raw socket"));
+    return fd;
+  }
+
+  const pb::SocketOption* device() const {
+    for (const pb::SocketOption& option : udp_.common().options())
+      if (option.level() == SOL_SOCKET && option.name() == SO_BINDTODEVICE) return &option;
+    return nullptr;
+  }
+
+  bool any_v6() const {
+    return std::ranges::any_of(udp_.datagrams(), [](const auto& it) { return !is_mapped(it.source()); });
+  }
+
+  PlanBuilder& plan_;
+  const Operand fd_;
+  const pb::Udp& udp_;
+  DataId name_ = 0;
+  Operand raw_[2];
+};
+
+}  // namespace
+
+void add_datagram(const inet_datagram_record& record, pb::Udp& udp) {
+  pb::Datagram& datagram = *udp.add_datagrams();
+  datagram.set_source(std::string(reinterpret_cast<const char*>(record.source), 16));
+  datagram.set_source_port(ntohs(record.source_port));
+  datagram.set_destination(std::string(reinterpret_cast<const char*>(record.destination), 16));
+  datagram.set_ttl(record.ttl);
+  datagram.set_tos(record.tos);
+  datagram.set_flow(record.flow);
+  datagram.set_length(record.length);
+  datagram.set_merged((record.flags & INET_DATAGRAM_MERGED) != 0);
+}
+
+Result<void> read_datagrams(int fd, pb::Udp& udp) {
+  if (udp.datagrams().empty()) return {};
+  const PeekOffset begin(fd, 0);
+  if (!begin.is_set()) return fail(Error::system("SO_PEEK_OFF"));
+  std::string buffer(65536, '\0');
+  for (pb::Datagram& datagram : *udp.mutable_datagrams()) {
+    // Empty ones are passed over, or not, as they were looked at before (__skb_try_recv_from_queue()).
+    if (datagram.length() == 0) continue;
+    ssize_t len = 0;
+    for (int i = 0; len == 0 && i <= udp.datagrams_size(); i++)
+      len = ::recv(fd, buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (len < 0) return fail(Error::system("read a datagram"));
+    if (static_cast<std::uint32_t>(len) != datagram.length())
+      return fail(Error::system(fmt::format("a datagram has {} bytes instead of {}: somebody else reads them",
+                                            len, datagram.length()),
+                                EIO));
+    datagram.set_payload(buffer.substr(0, static_cast<std::size_t>(len)));
+  }
+  return {};
+}
+
+void plan_datagrams(PlanBuilder& plan, Operand fd, const pb::File& file, const pb::Udp& udp) {
+  if (!udp.datagrams().empty()) Sender(plan, fd, udp).run(file.flags());
+}
+
+void plan_datagrams_end(PlanBuilder& plan, Operand fd, const pb::Udp& udp) {
+  if (udp.datagrams().empty()) return;
+  // The kernel doubles what it is told.
+  plan.call(kSelf, SYS_setsockopt,
+            {fd, SOL_SOCKET, SO_RCVBUFFORCE,
+             Operand::data(plan.bytes_of(static_cast<int>(udp.common().receive_buffer() / 2))), 4},
+            "buffer");
+  plan.try_call(kSelf, SYS_setsockopt,
+                {fd, SOL_SOCKET, kBufferLock, Operand::data(plan.bytes_of(udp.common().buffer_locks())), 4},
+                "buffer lock");
+}
+
+Finding judge_datagrams(const pb::Udp& udp, const std::string& name) {
+  auto refused = [&](std::string_view why) -> Finding {
+    return {Verdict::Unsupported, "udp-queued",
+            fmt::format("{} has {} datagrams that were received and not read{}", name,
+                        std::max<std::uint32_t>(udp.queued(), 1), why),
+            ""};
+  };
+  if (udp.datagrams().empty()) return {};
+  if (udp.common().protocol() != IPPROTO_UDP) return refused(", and is of UDP-Lite");
+  for (const pb::Datagram& datagram : udp.datagrams()) {
+    if (datagram.merged()) return refused(", some put together by UDP_GRO");
+    if (is_link_local(datagram.source()) || is_link_local(datagram.destination()))
+      return refused(", some of link-local addresses, which belong to an interface");
+    if (datagram.length() > (is_mapped(datagram.source()) ? kMostPayload : kMostPayloadV6))
+      return refused(", one too long for the loopback device");
+  }
+  return {};
+}
+
+Result<void> check_datagrams(const pb::Udp& udp) {
+  auto bad = [](std::string_view why) {
+    return fail(Error::bad_image(fmt::format("udp: a datagram with {}", why)));
+  };
+  if (udp.datagrams_size() > kMostDatagrams) return fail(Error::bad_image("udp: too many datagrams"));
+  if (!udp.datagrams().empty() && udp.common().protocol() != IPPROTO_UDP)
+    return bad("a protocol that is not UDP");
+  for (const pb::Datagram& datagram : udp.datagrams()) {
+    if (datagram.source().size() != 16 || datagram.destination().size() != 16 ||
+        is_mapped(datagram.source()) != is_mapped(datagram.destination()) ||
+        (udp.common().family() == AF_INET && !is_mapped(datagram.source())))
+      return bad("bad addresses");
+    if (datagram.source_port() > 65535) return bad("a bad port");
+    if (datagram.payload().size() != datagram.length() ||
+        datagram.length() > (is_mapped(datagram.source()) ? kMostPayload : kMostPayloadV6))
+      return bad("an impossible length");
+    if (datagram.ttl() > 255 || datagram.tos() > 255) return bad("a bad header");
+  }
+  return {};
+}
+
+}  // namespace bpfckpt::kinds
