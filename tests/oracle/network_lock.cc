@@ -114,6 +114,7 @@ void drops_and_lets_go(LockMethod method, int family) {
   MUST(lock.has_value());
   MUST(::send(locked.client.get(), "a", 1, 0) == 1);
   MUST(readable(locked.server.get()) == 1);  // attached, and nothing is locked
+  MUST(lock->renew().has_value());
   // One end's connection, as when the other end is outside of the tree.
   MUST(lock->add(std::span(&locked.of_server, 1)).has_value());
   MUST(::send(locked.client.get(), "b", 1, 0) == 1);
@@ -192,7 +193,7 @@ TEST_CASE("a network lock that nobody keeps goes with its process") {
     const pid_t holder = ::fork();
     if (holder == 0) {
       auto lock = NetworkLock::attach();
-      MUST(lock && lock->add(std::span(&pair.of_server, 1)));
+      MUST(lock && lock->add(std::span(&pair.of_server, 1)) && lock->renew());
       MUST(::write(ready[1], "", 1) == 1);
       for (;;) ::pause();
     }

@@ -28,6 +28,15 @@ lock_connection tuple_of(const pb::Tcp& tcp) {
   return connection;
 }
 
+lock_connection reverse(const lock_connection& connection) {
+  lock_connection other{};
+  std::memcpy(other.local, connection.remote, sizeof other.local);
+  std::memcpy(other.remote, connection.local, sizeof other.remote);
+  other.local_port = connection.remote_port;
+  other.remote_port = connection.local_port;
+  return other;
+}
+
 std::string key(const lock_connection& connection) {
   return {reinterpret_cast<const char*>(&connection), sizeof connection};
 }
@@ -87,53 +96,54 @@ void set_content(const image::RawImage& image, std::uint64_t offset, std::uint64
 }  // namespace
 
 bool Connections::needs_lock(const pb::Tcp& tcp) const {
-  return policy_.network_lock && policy_.tcp_established && kinds::is_connection(tcp) && tcp.peer_outside();
+  return policy_.network_lock && policy_.tcp_established && kinds::is_connection(tcp);
 }
 
-Result<void> Connections::attach() {
-  if (lock_) return {};
-  TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
-  log::info("network lock: {}", kernel::to_string(lock_->method()));
-  while (lock_id_ == 0)
-    if (::getrandom(&lock_id_, sizeof lock_id_, 0) != sizeof lock_id_)
-      return fail(Error::system("getrandom"));
-  return {};
+// Either end's connection is enough for the packets of both.
+Result<void> Connections::add(const Model& model) {
+  std::vector<lock_connection> fresh;
+  TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
+    if (!needs_lock(tcp)) return {};
+    const lock_connection connection = tuple_of(tcp);
+    if (!locked_.contains(key(reverse(connection))) && locked_.insert(key(connection)).second)
+      fresh.push_back(connection);
+    while (tcp.peer_outside() && lock_id_ == 0)
+      if (::getrandom(&lock_id_, sizeof lock_id_, 0) != sizeof lock_id_)
+        return fail(Error::system("getrandom"));
+    return {};
+  }));
+  if (fresh.empty()) return {};
+  if (!lock_) {
+    TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
+    log::info("network lock: {}", kernel::to_string(lock_->method()));
+  }
+  return lock_->add(fresh);
 }
 
 Result<void> Connections::prepare(const Model& model) {
   bool any = false;
   TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
     any |= kinds::is_connection(tcp);
-    if (!needs_lock(tcp)) return {};
-    const lock_connection connection = tuple_of(tcp);
-    if (locked_.insert(key(connection)).second) waiting_.push_back(connection);
     return {};
   }));
   if (any && policy_.tcp_established) {
     TRY_ASSIGN(RepairGuardian guardian, RepairGuardian::start());
     guardian_.emplace(std::move(guardian));
   }
-  return waiting_.empty() ? Result<void>{} : attach();
+  return add(model);
 }
 
 Result<void> Connections::lock() {
   if (!lock_) return {};
   TRY(lock_->renew(), "network lock");
-  TRY(lock_->add(waiting_), "network lock");
-  waiting_.clear();
   return {};
 }
 
 Result<bool> Connections::lock_new(const Model& model) {
   if (!policy_.network_lock || !policy_.tcp_established) return false;
-  TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
-    if (!needs_lock(tcp)) return {};
-    const lock_connection connection = tuple_of(tcp);
-    if (locked_.insert(key(connection)).second) waiting_.push_back(connection);
-    return {};
-  }));
-  if (waiting_.empty()) return false;
-  TRY(attach());
+  const std::size_t before = locked_.size();
+  TRY(add(model), "network lock");
+  if (locked_.size() == before) return false;
   TRY(lock());
   return true;
 }
@@ -238,6 +248,7 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
       pb::TcpConnection& connection = *one.tcp.mutable_connection();
       connection.set_acknowledged(kinds::written_end(connection) -
                                   static_cast<std::uint32_t>(answer.len_bytes));
+      connection.set_sent(connection.written() - static_cast<std::uint32_t>(answer.unsent));
       TRY(write_at(image.fd, written_bytes_,
                    reinterpret_cast<const char*>(guardian_->buffer().data()) + answer.offset,
                    answer.len_bytes));
@@ -257,8 +268,7 @@ Result<void> Connections::keep(const Model& model, Borrower& borrower) {
     sockets_.push_back({std::move(fd), tcp.taken_closed()});
     return {};
   }));
-  if (!lock_) return {};
-  TRY(lock_->keep(lock_id_), "network lock");
+  if (lock_ && lock_id_ != 0) TRY(lock_->keep(lock_id_), "network lock");
   return {};
 }
 

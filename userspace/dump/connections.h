@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // TCP connections while a dump has them: locked out of the network, read, and taken out of the kernel.
 //
-// Packets of a connection are dropped only where its other end is outside of the tree. Where both ends are in
-// the tree, both are frozen: what still moves between them (a delayed acknowledgement, say) both ends'
-// numbers may or may not show, as if it had been lost on the way, and when they are gone nobody is left who
-// could send anything.
+// Packets of all connections are dropped, also of those with both ends in the tree: both are frozen, but the
+// kernel goes on to send for them (what is paced, what an acknowledgement makes room for), and what one end
+// had seen acknowledged after the other end's numbers were read would be nowhere. Only where the other end is
+// outside of the tree the lock is of use beyond the end of the tree.
 //
 // The numbers come with the tree's other records, the bytes are read after them. In between packets that were
 // on their way may arrive; a queue is cut to what the numbers say, and what came later the other end sends
@@ -28,7 +28,7 @@ class Connections {
  public:
   explicit Connections(const DumpPolicy& policy) : policy_(policy) {}
 
-  // Before the freeze, with what a look at the running tree has shown.
+  // Before the freeze, with what a look at the running tree has shown; nothing is locked yet.
   Result<void> prepare(const Model& model);
   // With the tree frozen, before it is collected: locks those of prepare().
   Result<void> lock();
@@ -39,7 +39,7 @@ class Connections {
   // The frozen window may be long.
   Result<void> renew();
 
-  // The lock's name in the manifest; 0: none.
+  // The lock's name in the manifest; 0: none that outlives us.
   std::uint64_t lock_id() const { return lock_id_; }
   // When the checkpoint is complete and the tree is going to be killed: its connections must end without a
   // word. From here on the lock outlives us.
@@ -51,7 +51,7 @@ class Connections {
 
  private:
   bool needs_lock(const pb::Tcp& tcp) const;
-  Result<void> attach();
+  Result<void> add(const Model& model);
   Result<void> read_received(pb::Tcp& tcp, const pb::File& file, Borrower& borrower,
                              const image::RawImage& image);
 
@@ -60,7 +60,6 @@ class Connections {
   std::uint64_t lock_id_ = 0;
   bool let_pass_ = false;
   std::optional<RepairGuardian> guardian_;
-  std::vector<lock_connection> waiting_;
   std::unordered_set<std::string> locked_;
   struct Ending {
     Fd fd;

@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -49,12 +51,16 @@ void serve_one(Request& request, std::byte* buffer) {
   ssize_t len = -1;
   if (set(fd.get(), IPPROTO_TCP, TCP_REPAIR_QUEUE, kinds::kSendQueue) == 0)
     len = ::recv(fd.get(), buffer + request.offset, request.room_bytes, MSG_PEEK | MSG_DONTWAIT);
+  int unsent = 0;
+  if (len >= 0 && ::ioctl(fd.get(), SIOCOUTQNSD, &unsent) != 0) len = -1;
   const int error = errno;
   switch_off(fd.get(), request);
-  if (len < 0)
+  if (len < 0) {
     request.error = error;
-  else
-    request.len_bytes = static_cast<std::uint64_t>(len);
+    return;
+  }
+  request.len_bytes = static_cast<std::uint64_t>(len);
+  request.unsent = static_cast<std::uint64_t>(unsent);
 }
 
 [[noreturn]] void serve(int commands, int answers, Request* requests, std::byte* buffer) {

@@ -30,6 +30,8 @@ class RepairGuardian {
     std::uint64_t offset = 0;
     std::uint64_t room_bytes = 0;
     std::uint64_t len_bytes = 0;  // out
+    // Out: how much of the end was never sent, a FIN that was written counted.
+    std::uint64_t unsent = 0;
   };
   static constexpr std::size_t kMostRequests = 1024;
   static constexpr std::size_t kBufferBytes = std::size_t{1} << 30;  // of which what is written takes memory

@@ -51,7 +51,7 @@ constexpr std::uint32_t kHooks[] = {1, 3};      // NF_INET_LOCAL_IN, NF_INET_LOC
 constexpr std::int32_t kFirstPriority = -100'000;
 constexpr int kPriorities = 10'000;
 
-constexpr std::uint64_t kHoldNs = 60'000'000'000;  // an unkept lock
+constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
 
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
@@ -190,7 +190,7 @@ Result<NetworkLock> NetworkLock::attach(LockMethod method) {
   lock.connections_.reset(::fcntl(::bpf_map__fd(skeleton->maps.connections), F_DUPFD_CLOEXEC, 0));
   lock.state_.reset(::fcntl(::bpf_map__fd(skeleton->maps.state), F_DUPFD_CLOEXEC, 0));
   if (!lock.connections_ || !lock.state_) return fail(Error::system("the network lock's maps"));
-  TRY(lock.renew());
+  TRY(lock.let_pass());
   const int in = ::bpf_program__fd(skeleton->progs.lock_in),
             out = ::bpf_program__fd(skeleton->progs.lock_out);
   switch (method) {
@@ -301,7 +301,7 @@ Result<void> NetworkLock::hold_until(std::uint64_t until_ns) {
 }
 
 Result<void> NetworkLock::renew() {
-  return hold_until(now_ns() + kHoldNs);
+  return hold_until(method_ == LockMethod::Clsact ? now_ns() + kHoldNs : UINT64_MAX);
 }
 
 Result<void> NetworkLock::let_pass() {

@@ -8,8 +8,8 @@
 //   netfilter links (since 6.4), at LOCAL_IN and LOCAL_OUT for IPv4 and IPv6: four for all interfaces;
 //   tcx links (since 6.6), where netfilter is not configured: two an interface;
 //   clsact classifiers: two an interface, which stay when bpfckpt dies.
-// For the sake of the last, a lock holds for some time only, unless it is kept: that takes one update of a
-// map and so happens at one instant, too.
+// Links go with who holds them. For the sake of the last, a lock holds for some time only, unless it is kept:
+// that takes one update of a map and so happens at one instant, too.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,7 @@ bool has_tcx_links();
 
 class NetworkLock {
  public:
-  // Attaches to the calling thread's network namespace; nothing is locked yet.
+  // Attaches to the calling thread's network namespace; all packets pass until renew().
   static Result<NetworkLock> attach();
   static Result<NetworkLock> attach(LockMethod method);
   // One that was kept. Error::System with ENOENT where there is none of that id.
@@ -46,7 +46,7 @@ class NetworkLock {
   LockMethod method() const { return method_; }
   // Locks these too, if not locked already.
   Result<void> add(std::span<const lock_connection> connections);
-  // Starts the time again for which an unkept lock holds.
+  // From now on packets of what was added are dropped; starts the time for which an unkept lock holds.
   Result<void> renew();
   // All connections go on, at one instant; what is attached stays until remove().
   Result<void> let_pass();

@@ -37,6 +37,8 @@ constexpr std::uint32_t kMostQueueBytes = 1U << 30;
 // pages at least).
 constexpr std::uint32_t kChunkBytes = 64 << 10;
 constexpr std::uint32_t kDiscardPort = 9;
+// include/net/tcp.h: TCP_MIN_MSS, MAX_TCP_WINDOW: what TCP_MAXSEG takes.
+constexpr std::uint32_t kSmallestSegment = 88, kLargestSegment = 32767;
 constexpr std::string_view kLoopbackV4("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
 constexpr std::string_view kLoopbackV6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 
@@ -65,6 +67,7 @@ void describe_connection(const inet_record& part, std::uint32_t state, pb::TcpCo
   connection.set_read(part.read);
   connection.set_acknowledged(part.acknowledged);
   connection.set_written(part.written);
+  connection.set_sent(part.written);
   connection.set_fin_received(fin_was_received(state));
   connection.set_fin_written(fin_was_written(state));
   connection.set_mss(part.mss_clamp);
@@ -250,6 +253,10 @@ void SocketPlan::connect() {
     const std::uint32_t timestamp = (connection.timestamp() & ~1U) | (connection.timestamps_us() ? 1U : 0U);
     set_tcp(kTcpTimestamp, static_cast<int>(timestamp + 2));
   }
+  // The size of what it sends is settled when it connects, and not again as long as the path is the same; in
+  // repair mode nobody has told by then what the other end takes (net/ipv4/tcp_output.c:tcp_connect_init()).
+  set_tcp(TCP_MAXSEG, static_cast<int>(std::clamp(connection.mss(), kSmallestSegment, kLargestSegment)),
+          "segments");
   plan_connect(plan_, fd_, socket_address(tcp_.common().family(), remote, remote_port, inet.scope()));
 }
 
@@ -268,6 +275,7 @@ void SocketPlan::negotiated() {
   plan_.call(kSelf, SYS_setsockopt,
              {fd_, IPPROTO_TCP, kTcpRepairOptions, Operand::data(block), count * sizeof options[0]},
              "negotiated");
+  set_tcp(TCP_MAXSEG, static_cast<int>(tcp_.user_mss()));
 }
 
 Result<void> SocketPlan::fill(const pb::Content& content, std::uint32_t bytes) {
@@ -320,7 +328,7 @@ Result<void> SocketPlan::connected() {
   connect();
   negotiated();
   const auto unread = static_cast<std::uint32_t>(connection.unread().size());
-  const std::uint32_t sent = repaired_bytes(tcp_);
+  const std::uint32_t sent = sent_bytes(tcp_);
   if (unread != 0 || sent != 0) {
     // What once had room may be packed less densely now.
     buffers(std::max(tcp_.common().receive_buffer(), unread * 4 + (1U << 20)),
@@ -485,9 +493,11 @@ std::uint32_t written_end(const pb::TcpConnection& connection) {
   return connection.written() - (connection.fin_written() ? 1 : 0);
 }
 
-std::uint32_t repaired_bytes(const pb::Tcp& tcp) {
-  return tcp.state() == kTcpClosing ? static_cast<std::uint32_t>(tcp.connection().unacknowledged().size())
-                                    : 0;
+std::uint32_t sent_bytes(const pb::Tcp& tcp) {
+  const pb::TcpConnection& connection = tcp.connection();
+  const auto all = static_cast<std::int32_t>(connection.unacknowledged().size());
+  const auto sent = static_cast<std::int32_t>(connection.sent() - connection.acknowledged());
+  return static_cast<std::uint32_t>(std::clamp(sent, 0, all));
 }
 
 extern const Kind kTcp = {

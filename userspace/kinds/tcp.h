@@ -40,9 +40,9 @@ bool was_connection(const pb::Tcp& tcp);
 // How far the bytes go in sequence numbers, FINs left out.
 std::uint32_t unread_end(const pb::TcpConnection& connection);
 std::uint32_t written_end(const pb::TcpConnection& connection);
-// Bytes of TcpConnection.unacknowledged that a restore puts into the queue as if they had been sent: where a
-// FIN must follow them before one is received. All others are sent again when the connection goes on.
-std::uint32_t repaired_bytes(const pb::Tcp& tcp);
+// Bytes at the beginning of TcpConnection.unacknowledged that were sent. A restore puts them into the queue
+// as sent; what follows is sent, and is written, when the connection goes on.
+std::uint32_t sent_bytes(const pb::Tcp& tcp);
 
 // TCP_REPAIR and its like: include/uapi/linux/tcp.h
 enum TcpRepair : int {

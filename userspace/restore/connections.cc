@@ -123,10 +123,13 @@ Result<void> Connections::lock(std::uint64_t lock_id) {
     }
   }
   if (tuples.empty()) return {};
-  if (!lock_) {
-    TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
+  if (lock_) {
+    TRY(lock_->add(tuples), "network lock");
+    return {};
   }
+  TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
   TRY(lock_->add(tuples), "network lock");
+  TRY(lock_->renew(), "network lock");
   return {};
 }
 
@@ -203,10 +206,11 @@ Result<void> Connections::connect(const One& one, int fd) {
   return {};
 }
 
-// As new data: the other end, which may have it, sees the same numbers again.
-Result<void> Connections::send_again(const One& one, int fd) {
+// What the program has written and the kernel has not sent.
+Result<void> Connections::send_rest(const One& one, int fd) {
   const pb::Content& content = one.tcp.connection().unacknowledged();
-  if (content.extents_size() == 1) {
+  const std::uint32_t sent = kinds::sent_bytes(one.tcp);
+  if (content.size() > sent) {
     Fd& image = images_[content.image()];
     if (!image) {
       TRY_ASSIGN(image, reader_.open_raw(content.image()));
@@ -214,14 +218,14 @@ Result<void> Connections::send_again(const One& one, int fd) {
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE,
         static_cast<int>(
             std::max<std::uint64_t>(one.tcp.common().send_buffer(), content.size() * 4 + (1 << 20)) / 2));
-    std::vector<char> bytes(std::min<std::size_t>(content.size(), 1 << 20));
-    for (std::uint64_t done = 0; done < content.size();) {
+    std::vector<char> bytes(std::min<std::size_t>(content.size() - sent, 1 << 20));
+    for (std::uint64_t done = sent; done < content.size();) {
       const std::size_t len = std::min<std::size_t>(bytes.size(), content.size() - done);
       if (::pread(image.get(), bytes.data(), len,
                   static_cast<off_t>(content.extents(0).image_offset() + done)) != static_cast<ssize_t>(len))
-        return fail(Error::system("read what was sent", EIO));
+        return fail(Error::system("read what was not sent", EIO));
       const ssize_t n = ::send(fd, bytes.data(), len, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (n <= 0) return fail(Error::system("send again"));
+      if (n <= 0) return fail(Error::system("send"));
       done += static_cast<std::uint64_t>(n);
     }
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE, static_cast<int>(one.tcp.common().send_buffer() / 2));
@@ -235,12 +239,14 @@ Result<void> Connections::send_again(const One& one, int fd) {
 Result<void> Connections::switch_on(const One& one) {
   TRY_ASSIGN(const Fd fd, fetch(one));
   if (one.tcp.state() == kinds::kTcpSynSent) return connect(one, fd.get());
-  // A window probe makes an end outside say what it knows; where both are ours, nothing was missed.
-  const int off = one.tcp.peer_outside() ? kinds::kRepairOff : kinds::kRepairOffQuietly;
+  // A window probe makes the other end say what it has, and how much it takes; where both are ours, and all
+  // was acknowledged, nothing was missed.
+  const bool asks = one.tcp.peer_outside() || one.tcp.connection().unacknowledged().size() != 0;
+  const int off = asks ? kinds::kRepairOff : kinds::kRepairOffQuietly;
   TRY(set_or_fail(fd.get(), IPPROTO_TCP, TCP_REPAIR, off, "TCP_REPAIR"));
   if (has_reuse(one.tcp)) set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   const bool done = one.tcp.state() == kinds::kTcpFinWait2 || one.tcp.state() == kinds::kTcpClosing;
-  return done ? Result<void>{} : send_again(one, fd.get());
+  return done ? Result<void>{} : send_rest(one, fd.get());
 }
 
 Result<void> Connections::give_back() {

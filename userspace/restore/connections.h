@@ -4,7 +4,9 @@
 // The plan leaves each connection in repair mode, in which it sends nothing: a restore that fails takes it
 // away again without a word. All its packets are locked out meanwhile. At the end, with the tree complete and
 // still held, what the other end had closed is closed again by packets of our own, in its name, that the lock
-// lets pass; then the lock goes, repair mode ends, and what was sent and not acknowledged is sent again.
+// lets pass; then the lock goes, repair mode ends, and what was written and not sent is sent. What was sent
+// and not acknowledged is in the queue as sent: the other end, which may have it, acknowledges what is beyond
+// that which it would be sent first (net/ipv4/tcp_input.c:tcp_ack() drops what was never sent, and for good).
 #pragma once
 
 #include <cstdint>
@@ -50,7 +52,7 @@ class Connections {
   Result<void> close_as_other_end(const One& one);
   Result<void> switch_on(const One& one);
   Result<void> connect(const One& one, int fd);
-  Result<void> send_again(const One& one, int fd);
+  Result<void> send_rest(const One& one, int fd);
 
   const image::ImageReader& reader_;
   std::vector<One> connections_;                     // SYN-SENT among them
