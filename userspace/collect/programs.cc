@@ -47,25 +47,10 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list arguments) 
   return 0;
 }
 
-// FNV-1a over the object's words: names a build's programs; nothing depends on its being hard to forge.
-std::uint64_t object_hash() {
-  std::size_t len_bytes = 0;
-  auto bytes = static_cast<const char*>(bpfckpt_bpf::elf_bytes(&len_bytes));
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= len_bytes; at += sizeof(std::uint64_t)) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes + at, sizeof(word));
-    hash = (hash ^ word) * 0x100000001b3;
-  }
-  return hash;
-}
-
 Result<std::string> pin_name() {
-  char boot[37] = {};
-  Fd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  if (!file || ::read(file.get(), boot, sizeof(boot) - 1) != sizeof(boot) - 1)
-    return fail(Error::system("/proc/sys/kernel/random/boot_id"));
-  return fmt::format("{:016x}-{}", object_hash(), boot);
+  std::size_t len_bytes = 0;
+  const void* bytes = bpfckpt_bpf::elf_bytes(&len_bytes);
+  return kernel::name_of_build({static_cast<const std::byte*>(bytes), len_bytes});
 }
 
 // All programs of a pinned set; Error::System with ENOENT where there is none.

@@ -13,6 +13,7 @@
 #include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/procfs.h"
+#include "kinds/tcp.h"
 #include "model/details.h"
 #include "model/kernel_thread.h"
 #include "model/vm_flags.h"
@@ -190,7 +191,7 @@ class Finder {
         finding = unsupported("unsupported-file", "its kind is not known");
       else if (kind->connect != nullptr || kind->make_inside != nullptr ||
                kinds::find_watcher(kind->name) != nullptr || kinds::shows_descriptor(file) ||
-               locks_.contains(file.id()))
+               kinds::is_tied_to_descriptors(file) || locks_.contains(file.id()))
         finding = unsupported("in-flight", "it is in flight in a socket's queue, and no process has it open");
       else if (kind->diagnose != nullptr)
         finding = kind->diagnose(file, index_.object(file.object_id()), policy_);

@@ -16,6 +16,8 @@
 namespace bpfckpt::dump {
 namespace {
 
+constexpr std::size_t kPendingBytes = 1 << 20;
+
 lock_connection tuple_of(const pb::Tcp& tcp) {
   lock_connection connection{};
   const pb::InetSocket& inet = tcp.inet();
@@ -114,7 +116,7 @@ Result<void> Connections::add(const Model& model) {
   }));
   if (fresh.empty()) return {};
   if (!lock_) {
-    TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
+    TRY_ASSIGN(lock_, kernel::NetworkLock::attach(fresh.size()), "network lock");
     log::info("network lock: {}", kernel::to_string(lock_->method()));
   }
   return lock_->add(fresh);
@@ -163,27 +165,35 @@ Result<void> Connections::read_received(pb::Tcp& tcp, const pb::File& file, Borr
   const std::uint32_t wanted = unread_bytes(tcp);
   pb::TcpConnection& connection = *tcp.mutable_connection();
   TRY_ASSIGN(const Fd fd, borrower.borrow(file));
-  int there = 0;
+  int there = 1;
   // Where nothing is there, a closed connection would give away its error.
-  if (::ioctl(fd.get(), SIOCINQ, &there) != 0) return fail(Error::system("SIOCINQ"));
+  if (tcp.state() == kinds::kTcpClose && ::ioctl(fd.get(), SIOCINQ, &there) != 0)
+    return fail(Error::system("SIOCINQ"));
   std::uint32_t len = 0;
+  const std::size_t at = pending_.size();
   if (there > 0) {
     const int off = -1, offset = option_of(tcp, SO_PEEK_OFF, -1);
     if (offset >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off);
-    buffer_.resize(std::max<std::size_t>(buffer_.size(), wanted));
-    const ssize_t n = ::recv(fd.get(), buffer_.data(), wanted, MSG_PEEK | MSG_DONTWAIT);
+    pending_.resize(at + wanted);
+    const ssize_t n = ::recv(fd.get(), pending_.data() + at, wanted, MSG_PEEK | MSG_DONTWAIT);
     const int error = errno;
     if (offset >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
-    if (n < 0) return fail(Error::system("read what was received", error));
-    len = static_cast<std::uint32_t>(n);
+    if (n < 0 && error != EAGAIN) return fail(Error::system("read what was received", error));
+    len = static_cast<std::uint32_t>(std::max<ssize_t>(n, 0));
+    pending_.resize(at + len);
   }
   if (len != wanted && tcp.state() != kinds::kTcpClose)
     return fail(Error::system(fmt::format("{} bytes of {} received ones are there", len, wanted), EIO));
   // Of a closed one the numbers end behind a FIN, or do not.
   if (len != wanted) connection.set_received(connection.read() + len);
-  TRY(write_at(image.fd, written_bytes_, buffer_.data(), len));
   set_content(image, written_bytes_, len, *connection.mutable_unread());
   written_bytes_ += len;
+  return pending_.size() < kPendingBytes ? Result<void>{} : write_pending(image);
+}
+
+Result<void> Connections::write_pending(const image::RawImage& image) {
+  TRY(write_at(image.fd, written_bytes_ - pending_.size(), pending_.data(), pending_.size()));
+  pending_.clear();
   return {};
 }
 
@@ -218,6 +228,7 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
     }
     if (unacknowledged != 0) unsent.push_back({&file, std::move(tcp), unacknowledged});
   }
+  TRY(write_pending(image));
   if (unsent.empty()) return {};
   if (!guardian_) {
     TRY_ASSIGN(RepairGuardian guardian, RepairGuardian::start());
@@ -265,26 +276,15 @@ Result<void> Connections::keep(const Model& model, Borrower& borrower) {
   TRY(for_each_tcp(model, [&](const pb::File& file, const pb::Tcp& tcp) -> Result<void> {
     if (!kinds::is_connection(tcp) && tcp.state() != kinds::kTcpSynSent) return {};
     TRY_ASSIGN(Fd fd, borrower.borrow(file), "{}", kinds::describe_name(file));
-    sockets_.push_back({std::move(fd), tcp.taken_closed()});
-    return {};
+    return sockets_.hold(std::move(fd), tcp.taken_closed());
   }));
+  TRY(sockets_.finish());
   if (lock_ && lock_id_ != 0) TRY(lock_->keep(lock_id_), "network lock");
   return {};
 }
 
-// In repair mode a socket goes without a packet (net/ipv4/tcp.c:__tcp_close()); one that does not linger goes
-// with a reset, and leaves no TIME-WAIT in the way of its listener. Ours are the last descriptors.
 void Connections::destroy() {
-  for (Ending& socket : sockets_) {
-    const int on = kinds::kRepairOn;
-    const linger now{1, 0};
-    if (socket.reset)
-      ::setsockopt(socket.fd.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    else if (::setsockopt(socket.fd.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) != 0)
-      log::warn("TCP_REPAIR: {}", std::strerror(errno));
-    socket.fd.reset();
-  }
-  sockets_.clear();
+  sockets_.end();
 }
 
 }  // namespace bpfckpt::dump

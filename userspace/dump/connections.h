@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "dump/borrow.h"
+#include "dump/held_sockets.h"
 #include "dump/repair_guardian.h"
 #include "kernel/network_lock.h"
 #include "kinds/policy.h"
@@ -54,6 +55,7 @@ class Connections {
   Result<void> add(const Model& model);
   Result<void> read_received(pb::Tcp& tcp, const pb::File& file, Borrower& borrower,
                              const image::RawImage& image);
+  Result<void> write_pending(const image::RawImage& image);
 
   const DumpPolicy& policy_;
   std::optional<kernel::NetworkLock> lock_;
@@ -61,13 +63,9 @@ class Connections {
   bool let_pass_ = false;
   std::optional<RepairGuardian> guardian_;
   std::unordered_set<std::string> locked_;
-  struct Ending {
-    Fd fd;
-    bool reset;  // --tcp-close: the other end hears of it
-  };
-  std::vector<Ending> sockets_;
-  std::uint64_t written_bytes_ = 0;
-  std::vector<char> buffer_;
+  HeldSockets sockets_;
+  std::uint64_t written_bytes_ = 0;  // to the image, or waiting in pending_
+  std::vector<char> pending_;
 };
 
 }  // namespace bpfckpt::dump

@@ -103,6 +103,21 @@ Result<PinDirectory> PinDirectory::open() {
   return PinDirectory(std::move(path), std::move(directory));
 }
 
+Result<std::string> name_of_build(std::span<const std::byte> object) {
+  // FNV-1a over the object's words; nothing depends on its being hard to forge.
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= object.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    std::memcpy(&word, object.data() + at, sizeof(word));
+    hash = (hash ^ word) * 0x100000001b3;
+  }
+  char boot[37] = {};
+  Fd file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!file || ::read(file.get(), boot, sizeof(boot) - 1) != sizeof(boot) - 1)
+    return fail(Error::system("/proc/sys/kernel/random/boot_id"));
+  return fmt::format("{:016x}-{}", hash, boot);
+}
+
 Result<int> remove_pins() {
   TRY_ASSIGN(int removed, remove_directory(kSystemMount, kSystemDirectory));
   TRY_ASSIGN(const int in_private, remove_directory(kPrivateMount, kPrivateDirectory));

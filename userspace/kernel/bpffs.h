@@ -6,6 +6,8 @@
 // system, a private one is mounted at /run/bpfckpt/bpf.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 
 #include "base/fd.h"
@@ -27,6 +29,9 @@ class PinDirectory {
   std::string path_;
   Fd fd_;
 };
+
+// Names what is kept of a BPF object: by its bytes and by the boot.
+Result<std::string> name_of_build(std::span<const std::byte> object);
 
 // Removes every pin that any run left, and unmounts the private file system. How many programs were pinned.
 // Runs that use the programs right now keep them.

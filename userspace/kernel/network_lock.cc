@@ -11,23 +11,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <memory>
 #include <utility>
 
 #include "base/log.h"
-#include "bpf/network_lock.skel.h"
 #include "kernel/bpffs.h"
+#include "kernel/network_bpf.h"
+#include "kernel/network_lock_programs.h"
 
 namespace bpfckpt::kernel {
 namespace {
-
-// include/uapi/linux/bpf.h, newer than libbpf 1.1
-constexpr int kProgramNetfilter = 32;  // BPF_PROG_TYPE_NETFILTER
-constexpr int kAttachNetfilter = 45;   // BPF_NETFILTER
-constexpr int kAttachTcxIngress = 46;  // BPF_TCX_INGRESS
-constexpr int kAttachTcxEgress = 47;   // BPF_TCX_EGRESS
 
 // union bpf_attr, as far as BPF_LINK_CREATE reads it for these two.
 struct LinkCreate {
@@ -53,11 +49,11 @@ constexpr int kPriorities = 10'000;
 
 constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
 
+constexpr std::size_t kLeastRoom = 4096;  // connections
+
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
 constexpr std::string_view kDirectoryPrefix = "lock-";
-
-using Skeleton = std::unique_ptr<network_lock_bpf, void (*)(network_lock_bpf*)>;
 
 int create_link(const LinkCreate& attributes) {
   long fd = ::syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
@@ -72,29 +68,6 @@ Fd trivial_program(int type, int attach_type) {
   LIBBPF_OPTS(bpf_prog_load_opts, options);
   options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
   return Fd(::bpf_prog_load(static_cast<bpf_prog_type>(type), "probe", "GPL", code, 2, &options));
-}
-
-Result<Skeleton> load(LockMethod method) {
-  ::libbpf_set_print([](libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    char line[512];
-    std::vsnprintf(line, sizeof line, format, arguments);
-    log::debug("libbpf: {}", line);
-    return 0;
-  });
-  Skeleton skeleton(network_lock_bpf::open(), network_lock_bpf::destroy);
-  if (!skeleton) return fail(Error::system("open the network lock's BPF object"));
-  const bool netfilter = method == LockMethod::Netfilter;
-  ::bpf_program__set_type(skeleton->progs.lock_hook, static_cast<bpf_prog_type>(kProgramNetfilter));
-  ::bpf_program__set_expected_attach_type(skeleton->progs.lock_hook,
-                                          static_cast<bpf_attach_type>(kAttachNetfilter));
-  ::bpf_program__set_autoload(skeleton->progs.lock_hook, netfilter);
-  ::bpf_program__set_autoload(skeleton->progs.lock_in, !netfilter);
-  ::bpf_program__set_autoload(skeleton->progs.lock_out, !netfilter);
-  if (const int err = network_lock_bpf::load(skeleton.get()); err != 0)
-    return fail(
-        Error::missing_feature(fmt::format("load the network lock's BPF programs: {}", std::strerror(-err))));
-  return skeleton;
 }
 
 std::vector<std::uint32_t> interfaces() {
@@ -177,31 +150,32 @@ bool has_tcx_links() {
   return create_link(link) == -ENODEV;
 }
 
-Result<NetworkLock> NetworkLock::attach() {
+Result<NetworkLock> NetworkLock::attach(std::size_t expected) {
   return attach(has_netfilter_links() ? LockMethod::Netfilter
                 : has_tcx_links()     ? LockMethod::Tcx
-                                      : LockMethod::Clsact);
+                                      : LockMethod::Clsact,
+                expected);
 }
 
-Result<NetworkLock> NetworkLock::attach(LockMethod method) {
-  TRY_ASSIGN(Skeleton skeleton, load(method));
+Result<NetworkLock> NetworkLock::attach(LockMethod method, std::size_t expected) {
+  // A large map takes milliseconds to make.
+  const std::size_t room = std::clamp<std::size_t>(expected * 4, kLeastRoom, LOCK_MOST_CONNECTIONS);
+  TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method, room));
   NetworkLock lock;
   lock.method_ = method;
-  lock.connections_.reset(::fcntl(::bpf_map__fd(skeleton->maps.connections), F_DUPFD_CLOEXEC, 0));
-  lock.state_.reset(::fcntl(::bpf_map__fd(skeleton->maps.state), F_DUPFD_CLOEXEC, 0));
-  if (!lock.connections_ || !lock.state_) return fail(Error::system("the network lock's maps"));
+  lock.connections_ = std::move(loaded.connections);
+  lock.state_ = std::move(loaded.state);
   TRY(lock.let_pass());
-  const int in = ::bpf_program__fd(skeleton->progs.lock_in),
-            out = ::bpf_program__fd(skeleton->progs.lock_out);
+  const std::vector<Fd>& programs = loaded.programs;
   switch (method) {
     case LockMethod::Netfilter:
-      TRY(lock.attach_netfilter(::bpf_program__fd(skeleton->progs.lock_hook)));
+      TRY(lock.attach_netfilter(programs.at(0).get()));
       break;
     case LockMethod::Tcx:
-      TRY(lock.attach_tcx(in, out));
+      TRY(lock.attach_tcx(programs.at(0).get(), programs.at(1).get()));
       break;
     case LockMethod::Clsact:
-      TRY(lock.attach_classifiers(in, out));
+      TRY(lock.attach_classifiers(programs.at(0).get(), programs.at(1).get()));
       break;
   }
   return lock;

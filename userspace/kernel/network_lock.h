@@ -13,6 +13,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,8 +35,9 @@ bool has_tcx_links();
 class NetworkLock {
  public:
   // Attaches to the calling thread's network namespace; all packets pass until renew().
-  static Result<NetworkLock> attach();
-  static Result<NetworkLock> attach(LockMethod method);
+  // `expected`: so many connections will be added, or some times more.
+  static Result<NetworkLock> attach(std::size_t expected = 0);
+  static Result<NetworkLock> attach(LockMethod method, std::size_t expected = 0);
   // One that was kept. Error::System with ENOENT where there is none of that id.
   static Result<NetworkLock> open(std::uint64_t id);
   NetworkLock(NetworkLock&&) noexcept = default;

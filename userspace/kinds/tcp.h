@@ -32,10 +32,16 @@ bool is_tcp(const pb::File& file);
 Result<pb::Tcp> tcp_of(const pb::File& file);
 void set_tcp(const pb::Tcp& tcp, pb::File& file);
 
+// Kind::plan
+Result<void> plan_tcp(PlanBuilder& plan, const pb::File& file, const pb::FileObject*);
+
 // Is there another end that must not notice?
 bool is_connection(const pb::Tcp& tcp);
 // Was connected, and is not any more: nothing is left but unread bytes and what reads and writes say.
 bool was_connection(const pb::Tcp& tcp);
+
+// A connection, or what is left of one: dump and restore have to find it in a process' descriptors.
+bool is_tied_to_descriptors(const pb::File& file);
 
 // How far the bytes go in sequence numbers, FINs left out.
 std::uint32_t unread_end(const pb::TcpConnection& connection);

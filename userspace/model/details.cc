@@ -5,6 +5,8 @@
 #include <google/protobuf/message.h>
 
 #include <charconv>
+#include <unordered_map>
+#include <vector>
 
 namespace bpfckpt {
 namespace {
@@ -15,8 +17,6 @@ using google::protobuf::Message;
 constexpr std::string_view kTypePrefix = "type.googleapis.com/";
 constexpr std::string_view kPackage = "bpfckpt.pb.";
 
-// Most details can hold none, and to walk through a message by reflection costs more than all else that is
-// checked of it.
 bool can_hold_content(const google::protobuf::Descriptor& type, int depth = 0) {
   constexpr int kDeep = 8;  // a type may hold itself
   if (depth == kDeep || &type == pb::Content::descriptor()) return true;
@@ -26,17 +26,28 @@ bool can_hold_content(const google::protobuf::Descriptor& type, int depth = 0) {
   return false;
 }
 
+// Most details can hold none, and to walk through a message by reflection costs more than all else that is
+// checked of it: only these are walked through.
+const std::vector<const FieldDescriptor*>& ways_to_content(const google::protobuf::Descriptor& type) {
+  thread_local std::unordered_map<const google::protobuf::Descriptor*, std::vector<const FieldDescriptor*>>
+      known;
+  auto [it, fresh] = known.try_emplace(&type);
+  if (fresh)
+    for (int i = 0; i < type.field_count(); ++i)
+      if (const auto* inner = type.field(i)->message_type(); inner && can_hold_content(*inner))
+        it->second.push_back(type.field(i));
+  return it->second;
+}
+
 Result<void> visit_contents(const Message& message,
                             const std::function<Result<void>(const pb::Content&)>& visit) {
-  if (message.GetDescriptor() == pb::Content::descriptor())
-    return visit(static_cast<const pb::Content&>(message));
+  const google::protobuf::Descriptor* type = message.GetDescriptor();
+  if (type == pb::Content::descriptor()) return visit(static_cast<const pb::Content&>(message));
   const auto* reflection = message.GetReflection();
-  std::vector<const FieldDescriptor*> fields;
-  reflection->ListFields(message, &fields);
-  for (const auto* field : fields) {
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+  for (const auto* field : ways_to_content(*type)) {
     if (!field->is_repeated()) {
-      TRY(visit_contents(reflection->GetMessage(message, field), visit));
+      if (reflection->HasField(message, field))
+        TRY(visit_contents(reflection->GetMessage(message, field), visit));
       continue;
     }
     for (int i = 0; i < reflection->FieldSize(message, field); ++i)
@@ -67,7 +78,6 @@ Result<std::unique_ptr<Message>> unpack(const google::protobuf::Any& detail) {
 Result<void> for_each_content(const google::protobuf::Any& detail,
                               const std::function<Result<void>(const pb::Content&)>& visit) {
   TRY_ASSIGN(auto message, unpack(detail));
-  if (!can_hold_content(*message->GetDescriptor())) return {};
   return visit_contents(*message, visit);
 }
 

@@ -127,7 +127,7 @@ Result<void> Connections::lock(std::uint64_t lock_id) {
     TRY(lock_->add(tuples), "network lock");
     return {};
   }
-  TRY_ASSIGN(lock_, kernel::NetworkLock::attach(), "network lock");
+  TRY_ASSIGN(lock_, kernel::NetworkLock::attach(tuples.size()), "network lock");
   TRY(lock_->add(tuples), "network lock");
   TRY(lock_->renew(), "network lock");
   return {};
