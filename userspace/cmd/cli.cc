@@ -197,7 +197,8 @@ void Front::resources(Settings& s) {
   boolean(kTrees, "-j,--shell-job", s.shell_job, "allow a session leader or terminal outside of the tree");
   boolean(kTrees, "-l,--file-locks", s.file_locks, "allow file locks");
   boolean(kTrees, "--tcp-established", s.tcp_established, "take established TCP connections");
-  boolean(kTrees, "--tcp-close", s.tcp_close, "take established TCP connections as closed");
+  boolean(kTrees, "--tcp-close", s.tcp_close,
+          "dump, restore: established TCP connections come back as if they had been reset");
   boolean(kTrees, "--skip-in-flight", s.skip_in_flight, "leave out connections that are not yet accepted");
   boolean(kTrees, "--ext-unix-sk", s.ext_unix_sk, "allow unix sockets with a peer outside of the tree");
   list(kTrees, "--external", s.external, "RES",

@@ -61,6 +61,7 @@ Result<int> run_restore(const RestoreOptions& options, std::ostream& out) {
   restore.sibling = options.sibling;
   restore.leave_stopped = options.leave_stopped;
   restore.file_rwx_check = options.file_rwx_check;
+  restore.tcp_close = options.tcp_close;
   restore.network_lock = options.tree.network_lock == NetworkLock::Bpf;
   restore.cpu = {options.cpu_instructions, options.cpu_state, options.cpu_model};
   {

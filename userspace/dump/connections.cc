@@ -210,9 +210,7 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
     TRY_ASSIGN(pb::Tcp tcp, kinds::tcp_of(file));
     const bool connection = kinds::is_connection(tcp);
     if (connection && policy_.tcp_close && !policy_.tcp_established) {
-      tcp.set_taken_closed(true);
-      tcp.set_peer_outside(false);
-      tcp.mutable_common()->set_error(ECONNRESET);
+      kinds::take_as_closed(tcp);
       kinds::set_tcp(tcp, file);
       continue;
     }

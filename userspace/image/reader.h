@@ -28,6 +28,9 @@ class ImageReader {
   const pb::Manifest& manifest() const { return *manifest_; }
   const Model& model() const { return *model_; }
   const ModelIndex& index() const { return *index_; }
+  // For a restore that makes less than there is. What is in the model stays where it is: only details may
+  // change.
+  Model& model_to_change() { return *model_; }
 
   // A raw file of the checkpoint, for reading; the caller owns the descriptor. Its size is the manifest's.
   Result<Fd> open_raw(std::string_view name) const;

@@ -230,6 +230,14 @@ bool was_connection(const pb::Tcp& tcp) {
   return tcp.taken_closed() || (tcp.state() == kTcpClose && tcp.common().shutdown() == 3);
 }
 
+void take_as_closed(pb::Tcp& tcp) {
+  tcp.set_taken_closed(true);
+  tcp.set_peer_outside(false);
+  tcp.mutable_common()->set_error(ECONNRESET);
+  tcp.mutable_connection()->clear_unread();
+  tcp.mutable_connection()->clear_unacknowledged();
+}
+
 bool is_tied_to_descriptors(const pb::File& file) {
   if (!is_tcp(file)) return false;
   auto tcp = tcp_of(file);

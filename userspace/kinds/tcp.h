@@ -40,6 +40,9 @@ bool is_connection(const pb::Tcp& tcp);
 // Was connected, and is not any more: nothing is left but unread bytes and what reads and writes say.
 bool was_connection(const pb::Tcp& tcp);
 
+// --tcp-close: a connection becomes one that the other end has reset, with nothing left to read.
+void take_as_closed(pb::Tcp& tcp);
+
 // A connection, or what is left of one: dump and restore have to find it in a process' descriptors.
 bool is_tied_to_descriptors(const pb::File& file);
 

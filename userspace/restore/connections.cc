@@ -88,6 +88,17 @@ bool needs_forgery(const pb::Tcp& tcp) {
 
 }  // namespace
 
+Result<void> close_connections(Model& model) {
+  for (pb::File& file : *model.files.mutable_files()) {
+    if (!kinds::is_tcp(file)) continue;
+    TRY_ASSIGN(pb::Tcp tcp, kinds::tcp_of(file));
+    if (!kinds::is_connection(tcp)) continue;
+    kinds::take_as_closed(tcp);
+    kinds::set_tcp(tcp, file);
+  }
+  return {};
+}
+
 Connections::Connections(const image::ImageReader& reader, const std::vector<std::uint32_t>& given)
     : reader_(reader) {
   for (const pb::File& file : reader.model().files.files()) {

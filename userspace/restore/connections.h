@@ -27,6 +27,9 @@ namespace bpfckpt::restore {
 // whom; all of them. `given`: files that the caller gives.
 Result<void> check_network(const Model& model, const std::vector<std::uint32_t>& given);
 
+// Before all else of a restore: connections come back as if the other end had reset them (--tcp-close).
+Result<void> close_connections(Model& model);
+
 class Connections {
  public:
   // `reader` outlives it.

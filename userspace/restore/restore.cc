@@ -166,6 +166,7 @@ class ContentCheck {
 Result<Outcome> restore(const Options& options) {
   // Before: images read and believed, the machine looked at, the plan made.
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
+  if (options.tcp_close) TRY(close_connections(reader.model_to_change()));
   TRY(reader.check_machine());
   TRY(check_cpu(reader.manifest().cpu(), options.cpu));
   const Model& model = reader.model();
@@ -214,6 +215,7 @@ Result<Outcome> restore(const Options& options) {
 
 Result<std::string> plan_text(const Options& options) {
   TRY_ASSIGN(image::ImageReader reader, image::ImageReader::open(options.images_dir));
+  if (options.tcp_close) TRY(close_connections(reader.model_to_change()));
   HostEnvironment environment(options.special_mappings);
   TRY_ASSIGN(const RestorePolicy policy, policy_for(reader, options));
   TRY_ASSIGN(Plan plan, make_plan(reader.model(), policy, environment));

@@ -19,6 +19,7 @@ struct Options {
   bool leave_stopped = false;
   bool file_rwx_check = true;
   bool network_lock = true;
+  bool tcp_close = false;
   CpuCheck cpu;
   // Of bpfckpt itself; the collector tells.
   std::vector<SpecialMapping> special_mappings;
