@@ -11,7 +11,8 @@
 namespace bpfckpt::kinds {
 
 // As copy_content() (kinds/objects.h).
-Result<void> copy_huge_content(EnrichContext& context, int fd, const struct stat& facts, pb::Content& content);
+Result<void> copy_huge_content(EnrichContext& context, int fd, const struct stat& facts,
+                               pb::Content& content);
 
 // As PlanBuilder::fill().
 void fill_huge(PlanBuilder& plan, Operand fd, const pb::Content& content);

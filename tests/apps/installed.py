@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `cmake --install` puts somewhere is all that a dump and a restore need; it says nothing of where it was built, and
+the links of its documents lead somewhere."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import ckpt
+
+build = os.path.dirname(os.path.dirname(os.path.realpath(ckpt.BPFCKPT))) if not ckpt.NO_CHECKPOINT else ckpt.skip("a checkpoint")
+source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+if not os.path.exists(os.path.join(build, "cmake_install.cmake")):
+    ckpt.skip("machine: a build directory around the program")
+root = os.path.join(ckpt.DIRECTORY, "root")
+status, output = ckpt.run(
+    [ckpt.need("cmake"), "--install", build, "--prefix", root + "/usr", "--strip"], cwd=ckpt.DIRECTORY
+)
+if status != 0:
+    ckpt.fail(f"cmake --install exits with {status}: {output}")
+
+documents = 0
+for directory, _, files in os.walk(root + "/usr/share/doc"):
+    for name in files:
+        if not name.endswith(".md"):
+            continue
+        documents += 1
+        text = ckpt.read(os.path.join(directory, name))
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            # What is of the sources alone is not installed: README's neighbours are all.
+            if not os.path.exists(os.path.join(directory, link)) and link.split("/")[0] in ("docs", "images"):
+                ckpt.fail(f"{name} links to {link}, which is not installed")
+if documents == 0:
+    ckpt.fail("no document is installed")
+
+ckpt.BPFCKPT = root + "/usr/sbin/bpfckpt"
+with open(ckpt.BPFCKPT, "rb") as file:
+    if (source + "/").encode() in file.read():
+        ckpt.fail(f"the program names {source}, where it was built")
+go_on = os.path.join(ckpt.DIRECTORY, "go_on")
+program = "import os,sys,time\nprint('READY',flush=True)\nwhile not os.path.exists(sys.argv[1]): time.sleep(.01)"
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", program, go_on])
+app.wait_text("READY")
+app.cycle()
+app.cycle()
+open(go_on, "w").close()
+app.finish()
