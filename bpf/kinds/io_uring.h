@@ -318,6 +318,7 @@ static __always_inline __u32 uring_files(const struct io_ring_ctx *ring)
 		barrier_var(slots); /* else both ways become one read of a chosen address, one of which is not there */
 		return BPF_CORE_READ(slots, nr_user_files);
 	}
+	barrier_var(table); /* nor is its address made before it is known that there is one */
 	return BPF_CORE_READ(table, data.nr);
 }
 
@@ -330,6 +331,7 @@ static __always_inline __u32 uring_buffers(const struct io_ring_ctx *ring)
 		barrier_var(slots);
 		return BPF_CORE_READ(slots, nr_user_bufs);
 	}
+	barrier_var(nodes);
 	return BPF_CORE_READ(nodes, buf_table.nr);
 }
 

@@ -157,6 +157,7 @@ static __always_inline bool fill_uring_file(const struct io_ring_ctx *ring, stru
 		out->object = read_at(__u64, (__u64)BPF_CORE_READ(ring, file_table.files) + out->index * sizeof(__u64));
 		out->tag = slot_tag(BPF_CORE_READ(slots, file_data), out->index);
 	} else {
+		barrier_var(table);
 		node = read_at(void *, (__u64)BPF_CORE_READ(table, data.nodes) + out->index * sizeof(__u64));
 		if (!node)
 			return false;
@@ -183,6 +184,7 @@ static __always_inline bool fill_uring_buffer(const struct io_ring_ctx *ring, st
 		buffer = read_at(void *, (__u64)BPF_CORE_READ(slots, user_bufs) + out->index * sizeof(__u64));
 		out->tag = slot_tag(BPF_CORE_READ(slots, buf_data), out->index);
 	} else {
+		barrier_var(nodes);
 		node = read_at(void *, (__u64)BPF_CORE_READ(nodes, buf_table.nodes) + out->index * sizeof(__u64));
 		if (!node)
 			return false;
