@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "harness/kind_plan.h"
+#include "images/kinds/packet.pb.h"
 #include "images/kinds/raw.pb.h"
 #include "images/kinds/tcp.pb.h"
 #include "images/kinds/udp.pb.h"
@@ -84,7 +85,7 @@ TEST_CASE("tcp") {
 }
 
 TEST_CASE("details of another type") {
-  for (const char* kind : {"tcp", "udp", "raw"}) {
+  for (const char* kind : {"tcp", "udp", "raw", "packet"}) {
     CAPTURE(kind);
     CHECK(is_refused(kind_plan::file_with(kind, pb::Content())));
   }
@@ -119,6 +120,33 @@ TEST_CASE("datagrams") {
   CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_ttl(256); }));
   CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_tos(256); }));
   CHECK(refused([](pb::Udp& udp, pb::Datagram&) { udp.mutable_common()->set_protocol(IPPROTO_UDPLITE); }));
+}
+
+TEST_CASE("packet") {
+  auto refused = [](const std::function<void(pb::PacketSocket&)>& change) {
+    pb::PacketSocket socket;
+    socket.mutable_common()->set_family(AF_PACKET);
+    socket.mutable_common()->set_type(SOCK_RAW);
+    socket.set_protocol(0x800);
+    socket.add_memberships()->set_count(1);
+    change(socket);
+    return is_refused(kind_plan::file_with("packet", socket));
+  };
+  CHECK_FALSE(refused([](pb::PacketSocket&) {}));
+  CHECK(refused([](pb::PacketSocket& it) { it.mutable_common()->set_family(AF_INET); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.set_protocol(0x10000); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.set_rings(1); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_count(0); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_count(1u << 31); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_type(0x10000); }));
+  CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_address("more than 8"); }));
+  CHECK(refused([](pb::PacketSocket& it) {
+    for (int i = 0; i < 8; i++) it.add_memberships()->set_count(1);
+  }));
+  CHECK(refused([](pb::PacketSocket& it) {
+    it.set_has_fanout(true);
+    it.set_fanout(7 << 16);
+  }));
 }
 
 TEST_CASE("udp and raw") {
