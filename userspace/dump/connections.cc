@@ -278,7 +278,13 @@ Result<void> Connections::keep(const Model& model, Borrower& borrower) {
   }));
   TRY(sockets_.finish());
   if (lock_ && lock_id_ != 0) TRY(lock_->keep(lock_id_), "network lock");
+  kept_ = true;
   return {};
+}
+
+void Connections::give_up() {
+  if (kept_ || let_pass_) return;
+  if (auto passed = unlock(); !passed) log::warn("{}", passed.error().message());
 }
 
 void Connections::destroy() {

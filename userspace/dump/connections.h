@@ -49,6 +49,8 @@ class Connections {
   void destroy();
   // Before the tree goes on: lets all packets pass.
   Result<void> unlock();
+  // The same, unless the lock is kept; where the dump fails.
+  void give_up();
 
  private:
   bool needs_lock(const pb::Tcp& tcp) const;
@@ -61,11 +63,25 @@ class Connections {
   std::optional<kernel::NetworkLock> lock_;
   std::uint64_t lock_id_ = 0;
   bool let_pass_ = false;
+  bool kept_ = false;
   std::optional<RepairGuardian> guardian_;
   std::unordered_set<std::string> locked_;
   HeldSockets sockets_;
   std::uint64_t written_bytes_ = 0;  // to the image, or waiting in pending_
   std::vector<char> pending_;
+};
+
+// Declared after the tree, and so gone before it: a tree that is let go because of an error finds its
+// packets.
+class PassOnError {
+ public:
+  explicit PassOnError(Connections& connections) : connections_(connections) {}
+  PassOnError(const PassOnError&) = delete;
+  PassOnError& operator=(const PassOnError&) = delete;
+  ~PassOnError() { connections_.give_up(); }
+
+ private:
+  Connections& connections_;
 };
 
 }  // namespace bpfckpt::dump

@@ -192,6 +192,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(TakenTree tree, TakenTree::freeze(waiter, robust, collector, options.root, options.timeout));
   stats.set_freezing_us(frozen.us());
   Stopwatch stage;
+  const PassOnError pass_on_error(connections);
   TRY(connections.lock());
   TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience));
   TRY_ASSIGN(const bool more_locked, connections.lock_new(model));
