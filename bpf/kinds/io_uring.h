@@ -22,10 +22,11 @@ enum uring_state {
 	URING_BPF = 1024,		/* a BPF filter or loop */
 	URING_SHARED_THREAD = 2048,	/* its SQPOLL thread serves other rings, too */
 	URING_SUBMITTER_GONE = 4096,	/* IORING_SETUP_SINGLE_ISSUER, and that thread has ended */
-	URING_BUSY_POLL = 8192,		/* IORING_REGISTER_NAPI */
 	/* what only user space can say: */
-	URING_OTHERS_CREDENTIALS = 16384,	/* its SQPOLL thread's are not bpfckpt's */
-	URING_USED_OUTSIDE = 32768,
+	URING_OTHERS_CREDENTIALS = 8192,	/* its SQPOLL thread's are not bpfckpt's */
+	URING_USED_OUTSIDE = 16384,
+	URING_NO_DESCRIPTOR = 32768,	/* mapped, maybe registered; no table has it */
+	URING_OTHERS_REGISTERED = 65536,	/* restricted, and threads have it registered that would not make it */
 };
 
 struct uring_record {
@@ -62,10 +63,10 @@ enum uring_item_kind {
 	URING_REQUESTS = 4,	/* `count` of them wait for something; opcodes of the first ones */
 	URING_OVERFLOW = 5,	/* `count` completions did not fit into the ring */
 	URING_USER = 6,		/* a thread that has submitted; `count` requests of it, to any ring, are in flight */
+	URING_WORKER = 7,	/* the same, of a thread of the kernel's (SQPOLL) */
 	/* of the SQPOLL thread: `object` its effective capabilities; effective user and group, and those for files, in
 	 * the halves of `length` and `tag` */
 	URING_CREDENTIALS = 8,
-	URING_WORKER = 7,	/* the same, of a thread of the kernel's (SQPOLL) */
 };
 
 enum { URING_OPCODES = 16, URING_RINGS_REGISTERED = 16 /* io_uring/tctx.h: IO_RINGFD_REG_MAX */ };
@@ -304,8 +305,6 @@ static __always_inline __u32 uring_extras(const struct io_ring_ctx *ring)
 		state |= URING_REGION;
 	if (bpf_core_field_exists(later->zcrx_ctxs) && BPF_CORE_READ(later, zcrx_ctxs.xa_head))
 		state |= URING_ZERO_COPY;
-	if (bpf_core_field_exists(later->napi_busy_poll_dt) && BPF_CORE_READ(later, napi_busy_poll_dt))
-		state |= URING_BUSY_POLL;
 	return state;
 }
 

@@ -26,6 +26,9 @@ enum uring_list { LIST_WAITID, LIST_FUTEX, LIST_COMMAND, LIST_TIMEOUT, LIST_LINK
 enum {
 	URING_INDEX_BITS = 32,
 	URING_CHAIN = 4096,	/* requests of one list that are counted */
+	URING_MOST_FILES = 1 << 20,	/* io_uring/rsrc.h: IORING_MAX_FIXED_FILES */
+	URING_MOST_BUFFERS = 1 << 14,	/* io_uring/rsrc.c: IORING_MAX_REG_BUFFERS */
+	URING_MOST_HASH_BITS = 16,
 	URING_TAGS_A_PAGE = 512,	/* up to 6.12: io_uring/rsrc.c, IO_RSRC_TAG_TABLE_SIZE of them by page */
 	OP_TIMEOUT = 11,
 	OP_LINK_TIMEOUT = 15,
@@ -77,22 +80,28 @@ struct io_tctx_node {
 
 #pragma clang attribute pop
 
+/* Memory that is being freed may say anything: nobody walks it for ever. */
+static __always_inline __u32 at_most(__u32 size, __u32 most)
+{
+	return size > most ? most : size;
+}
+
 static __always_inline __u32 section_size(const struct io_ring_ctx *ring, __u32 section)
 {
 	const struct io_ring_ctx___slots *slots = (const void *)ring;
 
 	switch (section) {
 	case SECTION_FILES:
-		return uring_files(ring);
+		return at_most(uring_files(ring), URING_MOST_FILES);
 	case SECTION_BUFFERS:
-		return uring_buffers(ring);
+		return at_most(uring_buffers(ring), URING_MOST_BUFFERS);
 	case SECTION_POLLED:
-		return 1U << (BPF_CORE_READ(ring, cancel_table.hash_bits) & 31);
+		return 1U << at_most(BPF_CORE_READ(ring, cancel_table.hash_bits), URING_MOST_HASH_BITS);
 	case SECTION_POLLED_LOCKED:
 		if (!bpf_core_field_exists(slots->cancel_table_locked))
 			return 0;
 		barrier_var(slots);
-		return 1U << (BPF_CORE_READ(slots, cancel_table_locked.hash_bits) & 31);
+		return 1U << at_most(BPF_CORE_READ(slots, cancel_table_locked.hash_bits), URING_MOST_HASH_BITS);
 	case SECTION_LISTS:
 		return LISTS;
 	}

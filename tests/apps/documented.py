@@ -34,7 +34,14 @@ if missing:
 status, text = ckpt.run([ckpt.BPFCKPT, "check", "--json"])
 if status not in (0, 1):
     ckpt.fail(text)
-features = {row["name"] for row in json.loads(text)["features"]}
+rows = json.loads(text)["features"]
+features = {row["name"] for row in rows}
+told = dict(re.findall(r"^\| ([a-z0-9-]+) \| (.*?) \|", (ROOT / "docs/kernels.md").read_text(), re.M))
+for word in ("feature", "---"):
+    told.pop(word, None)
+if told != {row["name"]: row["purpose"] for row in rows}:
+    ckpt.fail("docs/kernels.md is not that of this bpfckpt (./dev vmtest --table makes it): "
+              f"{sorted(set(told.items()) ^ {(row['name'], row['purpose']) for row in rows})}")
 wrong, found = [], 0
 for path in sorted([*(ROOT / "tests").rglob("*.cc"), *(ROOT / "tests").rglob("*.h"), *(ROOT / "tests").rglob("*.py")]):
     for name in re.findall(r'\bskip\(\s*f?"([^"]*)"|REQUIRE_FEATURE\(.*, "([^"]*)"\);', path.read_text()):

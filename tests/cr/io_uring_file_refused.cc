@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A registered file whose descriptor is closed cannot be found again; nor can buffers that wait to be chosen.
+// A registered file whose descriptor is closed cannot be found again.
 #include "harness/cr_memory.h"
 #include "harness/cr_uring.h"
 

@@ -55,6 +55,7 @@ void cr::test() {
   table.tags = reinterpret_cast<__u64>(tags.data());
   REQUIRE(ring.do_register(kRegisterBuffers2, &table, sizeof table) == 0);
 
+  ring.go_round(21);
   const int event = ::eventfd(0, EFD_NONBLOCK);
   REQUIRE(ring.do_register(IORING_REGISTER_EVENTFD, &event, 1) == 0);
   io_uring_rsrc_update slot{};

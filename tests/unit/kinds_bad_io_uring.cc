@@ -32,6 +32,7 @@ pb::IoUring good_ring() {
   layout.set_sq_mask(16);
   layout.set_cq_mask(20);
   layout.set_sq_flags(36);
+  layout.set_cq_flags(40);
   layout.set_completions(64);
   for (auto* content : {ring.mutable_rings(), ring.mutable_entries()}) {
     content->set_image("contents.img");
@@ -76,6 +77,8 @@ const Row kRows[] = {
     {"memory of the process's own", [](auto& ring) { ring.set_setup_flags(1 << 14); }},
     {"an impossible layout", [](auto& ring) { ring.mutable_layout()->set_sq_tail(2); }},
     {"an impossible layout", [](auto& ring) { ring.mutable_layout()->set_cq_mask(64); }},
+    {"an impossible layout", [](auto& ring) { ring.mutable_layout()->set_cq_tail(0xfffffffc); }},
+    {"an impossible layout", [](auto& ring) { ring.mutable_layout()->set_cq_flags(62); }},
     {"not those of its size", [](auto& ring) { ring.mutable_layout()->set_completions(1 << 20); }},
     {"not those of its size", [](auto& ring) { ring.mutable_rings()->set_size(7); }},
     {"not those of its size", [](auto& ring) { ring.mutable_entries()->clear_extents(); }},

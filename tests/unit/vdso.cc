@@ -9,6 +9,8 @@
 
 #include <cstring>
 
+#include "harness/skip.h"
+
 using namespace bpfckpt;
 
 namespace {
@@ -58,7 +60,7 @@ void check_clock(ClockGettime function) {
 
 TEST_CASE("the functions of a vDSO are found") {
   const auto image = own_vdso();
-  if (image.empty()) return;
+  REQUIRE_FEATURE(!image.empty(), "machine: no vDSO");
   auto functions = kernel::vdso_functions(image);
   REQUIRE(functions.has_value());
   CHECK(functions->contains("__vdso_clock_gettime"));
@@ -71,7 +73,7 @@ TEST_CASE("what is no vDSO is refused") {
   const std::vector<std::byte> zeroes(8192);
   CHECK_FALSE(kernel::vdso_functions(zeroes).has_value());
   const auto image = own_vdso();
-  if (image.empty()) return;
+  REQUIRE_FEATURE(!image.empty(), "machine: no vDSO");
   // Whatever byte is wrong, and wherever it ends, nothing is read outside of it.
   for (std::size_t len = 0; len < 4096; len += 61) {
     const std::vector<std::byte> cut(image.begin(), image.begin() + static_cast<std::ptrdiff_t>(len));
@@ -88,7 +90,7 @@ TEST_CASE("what is no vDSO is refused") {
 
 TEST_CASE("a call into the old vDSO ends in the new one") {
   const auto image = own_vdso();
-  if (image.empty()) return;
+  REQUIRE_FEATURE(!image.empty(), "machine: no vDSO");
   auto pages = kernel::lead_over(image, image, reinterpret_cast<std::uint64_t>(image.data()));
   REQUIRE_MESSAGE(pages.has_value(), pages.error().message());
   CHECK(pages->size() == image.size());

@@ -2,11 +2,9 @@
 #include "cmd/report.h"
 
 namespace bpfckpt {
-namespace {
-
-// Length of the well-formed UTF-8 sequence that `text` begins with (RFC 3629: no overlong forms, no
-// surrogates, nothing above U+10FFFF); 0 where there is none.
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) return 0;
   auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
   if (first < 0x80) return 1;
@@ -23,8 +21,6 @@ std::size_t utf8_length(std::string_view text) {
   if (first == 0xf4 && byte(1) >= 0x90) return 0;
   return length;
 }
-
-}  // namespace
 
 int exit_code(Error::Code code) {
   switch (code) {

@@ -16,6 +16,9 @@ int exit_code(Error::Code code);
 // line.
 std::string error_as_json(const Error& error);
 
+// Length in bytes of the well-formed UTF-8 sequence that `text` begins with; 0 where there is none.
+std::size_t utf8_length(std::string_view text);
+
 // `text` as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD.
 std::string json_quote(std::string_view text);
 

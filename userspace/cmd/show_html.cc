@@ -3,6 +3,8 @@
 // every row that has it, as in a drawing of branches and merges; the table below has all of it in words.
 #include "cmd/show_html.h"
 
+#include "cmd/report.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
@@ -38,24 +40,6 @@ td.n,th.n{text-align:right}td.name{overflow-wrap:anywhere}
 .c6{fill:#bb6633;stroke:#bb6633;background:#bb6633}.c7{fill:#8888cc;stroke:#8888cc;background:#8888cc}
 )";
 constexpr std::size_t kColours = 8;
-
-// The length of the UTF-8 sequence that begins at `at`; 0: it is none.
-std::size_t sequence_at(std::string_view text, std::size_t at) {
-  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
-  const unsigned char lead = byte(0);
-  const std::size_t len = lead < 0x80                   ? 1
-                          : lead >= 0xc2 && lead < 0xe0 ? 2
-                          : lead >= 0xe0 && lead < 0xf0 ? 3
-                          : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                        : 0;
-  if (len == 0 || at + len > text.size()) return 0;
-  for (std::size_t i = 1; i < len; i++)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) ||
-      (lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f))
-    return 0;
-  return len;
-}
 
 // Colours of the kinds of memory, by their order of first appearance.
 class Palette {
@@ -264,7 +248,7 @@ class Page {
 std::string html_escape(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t len = sequence_at(text, at);
+    const std::size_t len = utf8_length(text.substr(at));
     if (len == 0) {
       out += "\xef\xbf\xbd";
       at++;

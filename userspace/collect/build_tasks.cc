@@ -13,7 +13,7 @@
 #include "collect/clocks.h"
 #include "collect/restart.h"
 #include "model/details.h"
-#include "model/kernel_thread.h"
+#include "model/obstacles.h"
 
 namespace bpfckpt::collect {
 namespace {

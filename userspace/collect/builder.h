@@ -74,6 +74,7 @@ class Builder {
 
   // build_rings.cc
   Result<void> settle_urings();
+  bool leads(std::uint32_t tid, std::uint32_t mm_id) const;
 
   // build_locks.cc
   void add_locks();

@@ -16,6 +16,7 @@ namespace {
 
 // Of a running tree a list may have become anything, a ring among it.
 constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+constexpr std::size_t kMostReadings = 1 << 16;  // each fills the iterator's buffer, or comes to an end
 
 constexpr std::pair<std::uint32_t, Program> kWalkers[] = {
     {WALK_EPOLL, Program::WalkEpoll}, {WALK_LOCKS, Program::WalkLocks},  {WALK_MARKS, Program::WalkMarks},
@@ -40,6 +41,7 @@ Result<void> read_lists(int link, int requests, int self, std::span<const std::u
   walk_request request{};
   request.count = static_cast<__u32>(objects.size());
   std::ranges::copy(objects, request.objects);
+  std::size_t readings = 0;
   for (const std::size_t begin = records.size_bytes(); request.index < request.count;) {
     if (const int err = ::bpf_map_update_elem(requests, &self, &request, BPF_ANY); err != 0)
       return fail(Error::system("leave a request", -err));
@@ -48,7 +50,8 @@ Result<void> read_lists(int link, int requests, int self, std::span<const std::u
     TRY_ASSIGN(const walk_end_record end, take_end(records, before));
     request.index = end.index;
     request.node = end.node;
-    if (records.size_bytes() - begin > kMostBytes) return fail(Error::bug("a list without an end"));
+    if (records.size_bytes() - begin > kMostBytes || ++readings > kMostReadings)
+      return fail(Error::bug("a list without an end"));
   }
   return {};
 }

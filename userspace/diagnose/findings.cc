@@ -15,7 +15,7 @@
 #include "kinds/procfs.h"
 #include "kinds/tcp.h"
 #include "model/details.h"
-#include "model/kernel_thread.h"
+#include "model/obstacles.h"
 #include "model/vm_flags.h"
 
 namespace bpfckpt::diagnose {
@@ -92,6 +92,11 @@ class Finder {
             unsupported("namespaces", fmt::format("it lives in namespaces of its own ({}), which is not "
                                                   "supported yet",
                                                   obstacle.substr(kForeignNamespaces.size()))));
+      else if (obstacle == kUringWithoutDescriptor)
+        add_process(
+            unsupported(obstacle,
+                        "a thread uses an io_uring by its registered number only (IORING_REGISTER_RING_FDS), "
+                        "and no process has a descriptor of it"));
       else
         add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
     }
@@ -113,7 +118,7 @@ class Finder {
     const pb::Process* parent = index_.process(process.parent_pid());
     if (fresh || (parent != nullptr && parent->state() != pb::ZOMBIE && (parent->*field)() == id)) return;
     add_process(unsupported(
-        "shared-with-sibling",
+        kSharedWithSibling,
         fmt::format("it shares {} with process {}, but not with its parent", what, first->second)));
   }
 

@@ -23,6 +23,9 @@ struct Item {
   kinds::Finding finding;  // Ok with a reason is a note
 };
 
+// The code of a finding that two looks at a running tree have to agree on.
+inline constexpr const char* kSharedWithSibling = "shared-with-sibling";
+
 struct Scope {
   bool unsupported_only = true;  // leave out what is Ok, unless `notes` and there is a note
   bool notes = false;

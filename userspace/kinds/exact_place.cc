@@ -15,11 +15,18 @@ struct Gap {
   std::uint64_t start = 0, end = 0;
 };
 
-// Where nothing is of the model, and not the arena.
+// Where nothing is of the model, and not the control area.
 std::vector<Gap> gaps_of(const Plan& plan, const pb::AddressSpace& mm) {
-  std::vector<Gap> used{{plan.arena_base, plan.arena_end}};
+  auto is_here = [&](const pb::Vma& vma) {
+    return vma.start() < kHighest &&
+           !(plan.keeps_staging && vma.kind() == pb::SPECIAL && vma.name() != "[vdso]");
+  };
+  auto is_vdso = [](const pb::Vma& vma) { return vma.kind() == pb::SPECIAL && vma.name() == "[vdso]"; };
+  // Another kernel's vDSO leads to this one's, which stays where it waited, with its data.
+  const bool staged = plan.keeps_staging && std::ranges::any_of(mm.vmas(), is_vdso);
+  std::vector<Gap> used{{plan.arena_base, staged ? plan.arena_end : plan.staging_base}};
   for (const pb::Vma& vma : mm.vmas())
-    if (vma.start() < kHighest) used.push_back({vma.start(), vma.end()});
+    if (is_here(vma)) used.push_back({vma.start(), vma.end()});
   std::ranges::sort(used, {}, &Gap::start);
   std::vector<Gap> gaps;
   std::uint64_t at = kLowest;

@@ -182,10 +182,14 @@ Result<void> add_items(std::span<const record_head* const> items, const FileIds&
   return {};
 }
 
-// Where things are in the shared memory differs between kernels; a ring of ours tells.
+// Where things are in the shared memory differs between kernels; a ring of ours tells, once for all rings of
+// such flags.
 Result<pb::IoUringLayout> layout_here(std::uint32_t setup_flags) {
+  static std::map<std::uint32_t, pb::IoUringLayout> known;
   io_uring_params params{};
   params.flags = setup_flags & (uring::kSetupSqe128 | uring::kSetupCqe32 | uring::kSetupNoSqarray);
+  if (auto it = known.find(params.flags); it != known.end()) return it->second;
+  const std::uint32_t flags = params.flags;
   Fd probe(static_cast<int>(::syscall(SYS_io_uring_setup, 1, &params)));
   if (!probe) return fail(Error::system("io_uring_setup"));
   pb::IoUringLayout layout;
@@ -197,6 +201,8 @@ Result<pb::IoUringLayout> layout_here(std::uint32_t setup_flags) {
   layout.set_cq_tail(params.cq_off.tail);
   layout.set_cq_mask(params.cq_off.ring_mask);
   layout.set_completions(params.cq_off.cqes);
+  layout.set_cq_flags(params.cq_off.flags);
+  known[flags] = layout;
   return layout;
 }
 
@@ -306,6 +312,7 @@ extern const Kind kIoUring = {
     .diagnose = diagnose,
     .add_items = add_items,
     .connect = connect_uring,
+    .map_all = map_urings,
     .mappable = true,
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done with a new ring when every process has its descriptors: registering, turning, filling,
-// mapping.
+// What is done with a new ring when every process has its descriptors: registering, turning, filling.
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <sys/mman.h>
@@ -8,14 +7,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <map>
 
-#include "kinds/exact_place.h"
 #include "kinds/io_uring.h"
+#include "kinds/io_uring_map.h"
 #include "kinds/io_uring_turn.h"
 #include "kinds/objects.h"
-#include "model/living_thread.h"
-#include "model/vm_flags.h"
 
 namespace bpfckpt::kinds {
 namespace {
@@ -55,10 +51,6 @@ const pb::Process* process_of_thread(const Model& model, std::uint32_t tid) {
   return nullptr;
 }
 
-int protection(const pb::Vma& vma) {
-  return static_cast<int>(vma.flags() & (vm::kRead | vm::kWrite | vm::kExec));  // the same numbers
-}
-
 class Connector {
  public:
   Connector(PlanBuilder& plan, const pb::File& file, const Installed& installed, const pb::IoUring& ring)
@@ -78,8 +70,7 @@ class Connector {
     if (!(ring_.setup_flags() & uring::kSetupRDisabled) && ring_.has_restrictions())
       call(kRegisterEnableRings, 0, 0);
     turn_and_fill();
-    TRY(map());
-    close_borrowed();
+    close_borrowed(0);
     return {};
   }
 
@@ -88,28 +79,15 @@ class Connector {
     plan_.call(held_.thread, SYS_io_uring_register, {held_.fd, std::uint32_t{what}, argument, count}, note);
   }
 
-  // A number under which `actor`, a thread of process `pid`, has the file: its own, or for the moment.
   Result<Operand> descriptor_in(Actor actor, std::uint32_t pid, std::uint32_t file_id) {
-    std::span<const Installed::Place> places = installed_.places(file_id);
-    const pb::Process* process = plan_.index().process(pid);
-    for (const Installed::Place& place : places) {
-      const pb::Process* holder = plan_.index().process(place.pid);
-      if (place.pid == pid ||
-          (process != nullptr && holder != nullptr && holder->fd_table_id() == process->fd_table_id()))
-        return Operand(place.fd);
-    }
-    if (places.empty()) return fail(Error::bad_image(fmt::format("io_uring: nobody has file {}", file_id)));
-    OpId fetched =
-        plan_.op(Op::Code::Fetch, kSelf, {places.front().pid, places.front().fd}, "to be registered");
-    plan_.close_later(Operand::result(fetched));
-    Operand pulled = Operand::result(plan_.op(Op::Code::Pull, actor, {Operand::result(fetched)}));
-    borrowed_.emplace_back(actor, pulled);
-    return pulled;
+    TRY_ASSIGN(HeldDescriptor held, hold_descriptor(plan_, installed_, actor, pid, file_id));
+    if (held.borrowed) borrowed_.emplace_back(actor, held.fd);
+    return held.fd;
   }
-
-  void close_borrowed() {
-    for (auto& [actor, fd] : borrowed_) plan_.call(actor, SYS_close, {fd});
-    borrowed_.clear();
+  // All but the first `keep`.
+  void close_borrowed(std::size_t keep) {
+    for (; borrowed_.size() > keep; borrowed_.pop_back())
+      plan_.call(borrowed_.back().first, SYS_close, {borrowed_.back().second});
   }
 
   Operand table(std::uint32_t slots) {
@@ -134,8 +112,7 @@ class Connector {
         plan_.fix(tags, static_cast<std::size_t>(k) * 8, 8, ring_.files(i + k).tag());
       }
       update(kRegisterFilesUpdate2, ring_.files(i).slot(), fds, tags, count);
-      for (; borrowed_.size() > before; borrowed_.pop_back())
-        plan_.call(held_.thread, SYS_close, {borrowed_.back().second});
+      close_borrowed(before);
       i += count;
     }
     if (ring_.alloc_start() != 0 || ring_.alloc_end() != ring_.file_slots()) {
@@ -245,8 +222,7 @@ class Connector {
                              {fd, std::uint32_t{kRegisterRingFds}, Operand::data(block), 1},
                              "ring of a thread");
       }
-      for (; borrowed_.size() > before; borrowed_.pop_back())
-        plan_.call(user.tid(), SYS_close, {borrowed_.back().second});
+      close_borrowed(before);
     }
     return {};
   }
@@ -261,6 +237,9 @@ class Connector {
     // If these are where they were, so is the rest.
     plan_.add_to_word(thread, held_.word(ring_.layout().sq_mask()), 0, ring_.sq_entries() - 1);
     plan_.add_to_word(thread, held_.word(ring_.layout().cq_mask()), 0, ring_.cq_entries() - 1);
+    // The eventfd hears nothing of it; the word has its own value again with the contents.
+    if (ring_.eventfd_file_id() != 0)
+      plan_.add_to_word(thread, held_.word(ring_.layout().cq_flags()), IORING_CQ_EVENTFD_DISABLED);
     turn_ring(plan_, held_, ring_);
     OpId image = plan_.op(Op::Code::Pull, thread, {Operand::result(plan_.open_image(ring_.rings().image()))});
     read(image, held_.entries, 0, entries, ring_.entries());
@@ -282,33 +261,6 @@ class Connector {
                          {Operand::result(image), Operand::result(map, static_cast<std::int64_t>(at)), len,
                           content.extents(0).image_offset() + at},
                          "contents of the ring");
-  }
-
-  Result<void> map() {
-    std::set<std::uint32_t> done;
-    for (const pb::Process& process : plan_.model().tasks.processes()) {
-      const pb::AddressSpace* mm = plan_.index().address_space(process.mm_id());
-      if (process.state() == pb::ZOMBIE || mm == nullptr || !done.insert(mm->id()).second) continue;
-      TRY(map_in(process, *mm), "pid {}", process.pid());
-    }
-    return {};
-  }
-
-  Result<void> map_in(const pb::Process& process, const pb::AddressSpace& mm) {
-    std::vector<PlacedMapping> mappings;
-    Operand fd;
-    for (const pb::Vma& vma : mm.vmas()) {
-      if (vma.file_id() != file_.id()) continue;
-      if (mappings.empty()) {
-        TRY_ASSIGN(fd, descriptor_in(process.pid(), process.pid(), file_.id()));
-      }
-      mappings.push_back({vma.start(), vma.end() - vma.start(), protection(vma), fd, vma.file_offset()});
-    }
-    place_exactly(plan_, process.pid(), mm, std::move(mappings));
-    for (const pb::Vma& vma : mm.vmas())
-      if (vma.file_id() == file_.id() && (vma.flags() & vm::kDontCopy))
-        plan_.call(process.pid(), SYS_madvise, {vma.start(), vma.end() - vma.start(), MADV_DONTFORK});
-    return {};
   }
 
   PlanBuilder& plan_;
@@ -360,9 +312,9 @@ Result<void> check_uring(const pb::IoUring& ring, const PlanBuilder& plan) {
       ring.cq_entries() < ring.sq_entries())
     return bad("impossible sizes");
   const pb::IoUringLayout& at = ring.layout();
-  for (std::uint32_t word :
-       {at.sq_head(), at.sq_tail(), at.sq_mask(), at.sq_flags(), at.cq_head(), at.cq_tail(), at.cq_mask()})
-    if (word % 4 != 0 || word + 4 > at.completions()) return bad("an impossible layout");
+  for (std::uint32_t word : {at.sq_head(), at.sq_tail(), at.sq_mask(), at.sq_flags(), at.cq_head(),
+                             at.cq_tail(), at.cq_mask(), at.cq_flags()})
+    if (word % 4 != 0 || std::uint64_t{word} + 4 > at.completions()) return bad("an impossible layout");
   if (at.completions() > kPage || !is_whole(ring.rings(), rings_bytes(ring)) ||
       !is_whole(ring.entries(), entries_bytes(ring)) || ring.rings().image() != ring.entries().image())
     return bad("its contents are not those of its size");

@@ -80,6 +80,7 @@ constexpr std::array<std::string_view, 63> kOperations = {
 };
 
 constexpr std::uint32_t kNop = 0;
+constexpr const char* kNoDescriptor = "its descriptor is closed, and no other process of the tree has one";
 
 std::string operation_name(std::uint32_t operation) {
   if (operation < kOperations.size()) return std::string(kOperations[operation]);
@@ -170,6 +171,11 @@ Finding refuse_uring(const pb::IoUring& ring) {
                        "its thread (IORING_SETUP_SQPOLL) acts with credentials that are not bpfckpt's own");
   if (state & URING_USED_OUTSIDE)
     return unsupported("io_uring-outside", "a process outside of the tree uses it");
+  if (state & URING_OTHERS_REGISTERED)
+    return unsupported(
+        "io_uring-restrictions",
+        "it restricts what may be registered, and other threads than the one that makes it have it "
+        "registered (IORING_REGISTER_RING_FDS)");
   if (Finding finding = look_at_registered(ring); finding.verdict != Verdict::Ok) return finding;
   if (std::string why = why_not_turned(ring); !why.empty()) return unsupported("io_uring-state", why);
   return {};
@@ -183,7 +189,9 @@ Finding look_at_uring_mapping(const pb::Vma& vma, const pb::File& file) {
   if (vma.flags() & vm::kSealed)
     return unsupported("io_uring-mapping",
                        "its mapping is sealed (mseal), and could not be put in its place");
-  (void)file;
+  auto ring = unpack<pb::IoUring>(file.detail(), "io_uring");
+  if (ring && (ring->state() & URING_NO_DESCRIPTOR))
+    return unsupported("io_uring-without-a-descriptor", kNoDescriptor);
   return {};
 }
 

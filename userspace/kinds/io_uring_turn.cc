@@ -25,7 +25,8 @@
 namespace bpfckpt::kinds {
 namespace {
 
-constexpr std::uint64_t kMostAtOnce = 1 << 22;  // requests of one batch, which must end in time
+constexpr std::uint64_t kMostAtOnce = 1
+                                      << 18;  // requests of one batch, each of which may be a call that waits
 constexpr std::uint32_t kHelperEntries = 64;
 constexpr std::uint32_t kOpMsgRing = 40, kSkipFlag = 1 << 6;  // IORING_OP_MSG_RING, IOSQE_CQE_SKIP_SUCCESS
 

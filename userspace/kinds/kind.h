@@ -129,6 +129,10 @@ struct Kind {
   // Adds to the plan what ties the description to other files, when every process has its descriptors.
   // Null: nothing.
   Result<void> (*connect)(PlanBuilder& plan, const pb::File& file, const Installed& installed) = nullptr;
+  // Adds to the plan the mappings of the kind's files that only the processes themselves can make, when all
+  // that connect() planned is done. Called once, where the tree has such files. Null: memory's plan makes
+  // them.
+  Result<void> (*map_all)(PlanBuilder& plan, const Installed& installed) = nullptr;
   // Adds the file's ties. Null: it has none.
   Result<void> (*ties)(const pb::File& file, Ties& ties) = nullptr;
   // For what is made together: adds to the plan what makes all these descriptions, which are those of the

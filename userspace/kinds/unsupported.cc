@@ -22,8 +22,6 @@ struct Known {
 };
 constexpr Known kKnown[] = {
     {"place of ", "opened with O_PATH, it is nothing but a name without a place; closing it helps"},
-    {"anon_inode:[io_uring]",
-     "io_uring: requests in flight are the kernel's alone; a program that can do without helps"},
     {"anon_inode:[userfaultfd]", "userfaultfd: who waits for its pages is the kernel's alone"},
     {"anon_inode:[perf_event]", "perf event: counters and what they are attached to are the kernel's alone"},
     {"anon_inode:[eventfd]", "eventfd is not supported yet"},

@@ -18,9 +18,6 @@ namespace bpfckpt {
 // Of x86-64; an architecture with another one brings its own constant.
 inline constexpr std::uint64_t kPageSize = 4096;
 
-// How an obstacle of a process begins that names namespaces which are not bpfckpt's own.
-inline constexpr std::string_view kForeignNamespaces = "namespaces: ";
-
 // The message in `detail`. Error::BadImage if its type is not one of ours or its bytes do not parse.
 Result<std::unique_ptr<google::protobuf::Message>> unpack(const google::protobuf::Any& detail);
 // Calls `visit` for every Content in `detail`, however deep; stops at the first error.

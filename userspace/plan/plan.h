@@ -137,8 +137,10 @@ struct Plan {
   std::uint64_t arena_base = 0;
   std::uint64_t arena_end = 0;
   std::uint64_t staging_base = 0;
-  // A data block of two 64-bit words, into which the executor puts what the control area leaves free of the
-  // arena: address and length. (Wide operands read them.)
+  bool keeps_staging =
+      false;  // this kernel's vDSO stays where it waits: another kernel's calls are led to it
+  // A data block of two 64-bit words, into which the executor puts what the control area leaves free below
+  // staging_base: address and length. (Wide operands read them.)
   std::optional<DataId> free_arena;
   // What outlives bpfckpt and its processes if it is not undone: where operation `made` succeeded and the
   // restore fails, bpfckpt performs `op` when all processes are gone.

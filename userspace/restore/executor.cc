@@ -79,7 +79,7 @@ Result<void> Executor::start_root() {
   area_ = std::make_unique<target::Area>(std::move(area));
   if (plan_.free_arena) {
     const std::uint64_t end = area_->range().end.value();
-    const std::uint64_t words[2] = {end, plan_.arena_end - end};
+    const std::uint64_t words[2] = {end, plan_.staging_base - end};
     std::memcpy(plan_.data[*plan_.free_arena].bytes.data(), words, sizeof words);
   }
 
@@ -248,7 +248,9 @@ Result<std::int64_t> Executor::perform(OpId id) {
       return fd.release();
     }
     case Op::Code::Fetch: {
-      auto made = made_.find(static_cast<Actor>(arg(0)));
+      // Of a thread: its process's.
+      const auto slot = slots_.find(static_cast<Actor>(arg(0)));
+      auto made = slot == slots_.end() ? made_.end() : made_.find(plan_.slots[slot->second].pid);
       if (made == made_.end()) return fail(Error::bug("no such process was made"));
       return result_of(::syscall(SYS_pidfd_getfd, made->second.pidfd.get(), arg(1), 0));
     }

@@ -143,8 +143,20 @@ class FilesPlanner {
       if (kind == nullptr || kind->connect == nullptr || given_.contains(file->id())) continue;
       TRY(kind->connect(plan_, *file, installed), "file {} ({})", file->id(), kinds::describe_name(*file));
     }
+    TRY(map_from_inside(files, installed));
     plan_.phase("files done");
     plan_.release_files();
+    return {};
+  }
+
+  Result<void> map_from_inside(const std::vector<const pb::File*>& files, const InstalledFiles& installed) {
+    std::set<const kinds::Kind*> mapping;
+    for (const pb::File* file : files)
+      if (const kinds::Kind* kind = kinds::find(file->kind()); kind != nullptr && kind->map_all != nullptr)
+        mapping.insert(kind);
+    if (mapping.empty()) return {};
+    plan_.phase("files mapped");
+    for (const kinds::Kind* kind : mapping) TRY(kind->map_all(plan_, installed), "{}", kind->name);
     return {};
   }
 

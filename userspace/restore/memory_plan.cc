@@ -387,6 +387,7 @@ Result<void> plan_old_vdso(Planning& planning) {
   plan.call_expecting(kSelf, pages.size(), SYS_pwrite64,
                       {Operand::result(file), Operand::data(plan.data(pages)), pages.size(), 0});
   planning.old_vdso = Operand::result(file);
+  plan.plan().keeps_staging = true;
   return {};
 }
 
