@@ -3,6 +3,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -10,12 +11,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "target/address.h"
@@ -105,6 +108,12 @@ inline target::RemoteRange vdso_of(pid_t pid) {
       return {target::RemoteAddress(start), target::RemoteAddress(end)};
   }
   return {};
+}
+
+// Fails the test where it does not come about in ten seconds.
+inline void until(const std::function<bool()>& condition) {
+  for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  REQUIRE(condition());
 }
 
 // What the real thing reads by BPF: all threads of `root` and its descendants.

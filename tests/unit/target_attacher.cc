@@ -19,16 +19,12 @@ using namespace std::chrono_literals;
 using victim::Process;
 using victim::Shared;
 using victim::status_line;
+using victim::until;
 
 struct Tids {
   std::atomic<pid_t> held, executing;
   std::atomic<bool> go;
 };
-
-void until(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
-  REQUIRE(condition());
-}
 
 // One thread sleeps, another executes sleep(1) when it is told to.
 int two_threads(Tids& tids) {

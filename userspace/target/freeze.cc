@@ -48,6 +48,22 @@ Result<std::set<pid_t>> settle(std::map<pid_t, SeizedTask>& tasks, Deadline dead
   return running;
 }
 
+// A reading goes from task to task: a thread that it has not come to yet may exec, and have the number of one
+// that was read as stopped. Forgets those; returns how many there were.
+std::size_t forget_replaced(std::map<pid_t, SeizedTask>& tasks) {
+  std::size_t replaced = 0;
+  for (auto it = tasks.begin(); it != tasks.end();) {
+    if (it->second.stands()) {
+      ++it;
+      continue;
+    }
+    it->second.forget();
+    it = tasks.erase(it);
+    replaced++;
+  }
+  return replaced;
+}
+
 // Children of `running` tasks go on; they are found and stopped again by the next reading.
 void let_children_run(std::map<pid_t, SeizedTask>& tasks, const Members& members,
                       const std::set<pid_t>& running) {
@@ -148,7 +164,7 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
     denied = std::move(denied_now);
 
     TRY_ASSIGN(const auto running, settle(tree.tasks_, std::min(deadline, within(kPatience))));
-    if (!fresh && running.empty()) break;
+    if (!fresh && running.empty() && forget_replaced(tree.tasks_) == 0) break;
     if (std::chrono::steady_clock::now() >= deadline) return fail(too_late(tree.members_, running));
     if (!running.empty()) {
       let_children_run(tree.tasks_, tree.members_, running);

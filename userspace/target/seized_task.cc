@@ -101,6 +101,11 @@ SeizedTask::~SeizedTask() {
   detach();
 }
 
+bool SeizedTask::stands() const {
+  unsigned long message = 0;
+  return stopped_ && ::ptrace(PTRACE_GETEVENTMSG, tid_, 0, &message) == 0 && !waiter_->has_news(tid_);
+}
+
 Result<void> SeizedTask::interrupt() {
   // A task that stands already (the seizure of a group-stopped one makes it stand) would keep the request as
   // another stop for later.

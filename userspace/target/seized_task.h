@@ -83,6 +83,10 @@ class SeizedTask {
   // In a group-stop (SIGSTOP and its like) under our own stop; 0: no. It stays in it when let go.
   int group_stop_signal() const { return group_stop_signal_; }
 
+  // Is it still the task that stopped? Another thread's exec ends it and takes its number, whatever becomes
+  // of that one: it runs, or stands in a stop of its own.
+  bool stands() const;
+
   // Asks the task to stop.
   Result<void> interrupt();
   // Until it stands in a PTRACE_EVENT_STOP. A signal that was just being delivered is delivered first: its

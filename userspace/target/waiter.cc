@@ -32,6 +32,12 @@ std::optional<TaskStatus> Waiter::poll(pid_t tid) {
   return TaskStatus{TaskStatus::Kind::Killed, WTERMSIG(status), 0};
 }
 
+bool Waiter::has_news(pid_t tid) const {
+  siginfo_t news{};
+  constexpr int kAny = WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL;
+  return ::waitid(P_PID, static_cast<id_t>(tid), &news, kAny) != 0 || news.si_pid != 0;
+}
+
 std::optional<TaskStatus> Waiter::wait(pid_t tid, Deadline deadline) {
   using std::chrono::nanoseconds;
   // SIGCHLD wakes us, but a thread of ours that does not block it may swallow it: look again by ourselves,

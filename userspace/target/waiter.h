@@ -45,6 +45,8 @@ class Waiter {
 
   // The next status of the task, if there is one now.
   std::optional<TaskStatus> poll(pid_t tid);
+  // Whether it has one, which stays for poll().
+  bool has_news(pid_t tid) const;
   // The next status of the task; nullopt: none until the deadline.
   std::optional<TaskStatus> wait(pid_t tid, Deadline deadline);
 
