@@ -144,44 +144,49 @@ TEST_CASE("freeze gives up in time and names who waits for a vforked child") {
   ::kill(*child, SIGKILL);
 }
 
+// What is told of the leader by a reading in the middle of which the thread execs: that it stands, or that it
+// dies.
 TEST_CASE("a thread that execs while the tree is read is caught under the number that it takes") {
-  for (const bool seized_before : {false, true}) {
-    CAPTURE(seized_before);
-    Shared<std::atomic<pid_t>> executor;
-    Shared<std::atomic<int>> go;
-    Process process([&] {
-      std::thread([&] {
-        *executor = ::gettid();
-        while (*go == 0) ::usleep(1000);
-        ::execl("/bin/sleep", "sleep", "1000", nullptr);
-      }).detach();
-      for (;;) ::pause();
-      return 0;
-    });
-    until([&] { return *executor != 0; });
-    const pid_t leader = process.pid();
-    const TreeReader read = victim::tree_reader(leader);
-    int readings = 0;
-    Waiter waiter;
-    auto tree = freeze(waiter, [&]() -> Result<std::vector<TreeMember>> {
-      TRY_ASSIGN(std::vector<TreeMember> members, read());
-      // The thread is further back than the reading has got.
-      if (++readings <= 2) std::erase_if(members, [&](const auto& it) { return it.tid == *executor; });
-      if (readings == 2) {
-        if (seized_before) REQUIRE(::ptrace(PTRACE_SEIZE, executor->load(), 0, 0) == 0);
-        *go = 1;
-        until([&] { return victim::text_of(proc(leader, "comm")) == "sleep\n"; });
-      }
-      return members;
-    });
-    REQUIRE_MESSAGE(tree, tree.error().message());
-    REQUIRE(tree->size() == 1);
-    CHECK(readings > 2);
-    SeizedTask* task = tree->find(leader);
-    REQUIRE(task != nullptr);
-    CHECK(task->stands());
-    CHECK(task->xstate());
-  }
+  for (const bool seized_before : {false, true})
+    for (const bool leader_dies : {false, true}) {
+      CAPTURE(seized_before);
+      CAPTURE(leader_dies);
+      Shared<std::atomic<pid_t>> executor;
+      Shared<std::atomic<int>> go;
+      Process process([&] {
+        std::thread([&] {
+          *executor = ::gettid();
+          while (*go == 0) ::usleep(1000);
+          ::execl("/bin/sleep", "sleep", "1000", nullptr);
+        }).detach();
+        for (;;) ::pause();
+        return 0;
+      });
+      until([&] { return *executor != 0; });
+      const pid_t leader = process.pid();
+      const TreeReader read = victim::tree_reader(leader);
+      int readings = 0;
+      Waiter waiter;
+      auto tree = freeze(waiter, [&]() -> Result<std::vector<TreeMember>> {
+        TRY_ASSIGN(std::vector<TreeMember> members, read());
+        // The thread is further back than the reading has got.
+        if (++readings <= 2) std::erase_if(members, [&](const auto& it) { return it.tid == *executor; });
+        if (readings == 2) {
+          if (seized_before) REQUIRE(::ptrace(PTRACE_SEIZE, executor->load(), 0, 0) == 0);
+          *go = 1;
+          until([&] { return victim::text_of(proc(leader, "comm")) == "sleep\n"; });
+          if (leader_dies) members.front().gone = true;
+        }
+        return members;
+      });
+      REQUIRE_MESSAGE(tree, tree.error().message());
+      REQUIRE(tree->size() == 1);
+      CHECK(readings > 2);
+      SeizedTask* task = tree->find(leader);
+      REQUIRE(task != nullptr);
+      CHECK(task->stands());
+      CHECK(task->xstate());
+    }
 }
 
 }  // namespace bpfckpt::target

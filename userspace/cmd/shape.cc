@@ -41,9 +41,24 @@ bool same(const std::vector<Item>& a, const std::vector<Item>& b) {
   });
 }
 
+// Of a tree that went on while it was read, one reading may name what the next one did not find any more: a
+// process that execs has another address space by then. Nothing can be said of such a model.
+bool is_whole(const Model& model) {
+  const ModelIndex index(model);
+  for (const pb::Process& process : model.tasks.processes()) {
+    if (process.state() == pb::ZOMBIE) continue;
+    if (process.threads_size() == 0 || index.fd_table(process.fd_table_id()) == nullptr ||
+        index.fs_context(process.fs_id()) == nullptr ||
+        (process.mm_id() != 0 && index.address_space(process.mm_id()) == nullptr))
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<Item> find_shape(const Model& model, const std::vector<SpecialMapping>& special) {
+  if (!is_whole(model)) return {};
   const std::uint32_t root = model.tasks.processes(0).pid();
   restore::RestorePolicy policy;
   policy.shell_job = true;

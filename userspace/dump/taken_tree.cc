@@ -155,6 +155,9 @@ Result<void> TakenTree::inject(const Model& model) {
     auto host = hosts.find(process.mm_id());
     injection.gate_in_place = host != hosts.end();
     auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
+    // Of a process that is gone nothing can be read from outside, either.
+    if (!parasite && parasite.error().code() == Error::Code::TargetGone)
+      return fail(std::move(parasite.error()).in(fmt::format("pid {}", pid)));
     if (!parasite) {
       log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
     } else if (host != hosts.end()) {
@@ -164,21 +167,28 @@ Result<void> TakenTree::inject(const Model& model) {
       parasites_.emplace(pid, std::move(*parasite));
     }
   }
-  auto placed = [](pid_t pid, target::InjectedParasite& parasite) {
+  auto place = [](pid_t pid, target::InjectedParasite& parasite) -> Result<bool> {
     auto done = parasite.place();
+    // It went on by itself, and may have become anything since it was read.
+    if (!done &&
+        (done.error().code() == Error::Code::TargetGone || done.error().code() == Error::Code::Conflict))
+      return fail(std::move(done.error()).in(fmt::format("pid {}", pid)));
     if (!done) log::warn("pid {}: read from outside: {}", pid, done.error().message());
     return done.has_value();
   };
   for (auto it = parasites_.begin(); it != parasites_.end();) {
-    if (placed(it->first, it->second)) {
+    TRY_ASSIGN(const bool placed, place(it->first, it->second));
+    if (placed) {
       ++it;
       continue;
     }
     std::erase_if(guests_, [&](auto& guest) { return guest.second.host == it->first; });
     it = parasites_.erase(it);
   }
-  for (auto it = guests_.begin(); it != guests_.end();)
-    it = placed(it->first, it->second.parasite) ? std::next(it) : guests_.erase(it);
+  for (auto it = guests_.begin(); it != guests_.end();) {
+    TRY_ASSIGN(const bool placed, place(it->first, it->second.parasite));
+    it = placed ? std::next(it) : guests_.erase(it);
+  }
   return {};
 }
 

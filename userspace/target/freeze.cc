@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <unordered_set>
 
 #include "target/attacher.h"
 
@@ -48,8 +49,17 @@ Result<std::set<pid_t>> settle(std::map<pid_t, SeizedTask>& tasks, Deadline dead
   return running;
 }
 
-// A reading goes from task to task: a thread that it has not come to yet may exec, and have the number of one
-// that was read as stopped. Forgets those; returns how many there were.
+// A reading goes from task to task: a thread that it has not come to yet may exec, end the others, and have
+// the number of its leader, which was read already. So one that was read as dying may live by now,
+bool has_lost_any(const Members& before, const Members& now) {
+  std::unordered_set<pid_t> alive;
+  for (const TreeMember& task : now)
+    if (!task.gone) alive.insert(task.tid);
+  return std::ranges::any_of(before,
+                             [&](const TreeMember& task) { return !task.gone && !alive.contains(task.tid); });
+}
+
+// and one that was read as stopped may run. Forgets those; returns how many there were.
 std::size_t forget_replaced(std::map<pid_t, SeizedTask>& tasks) {
   std::size_t replaced = 0;
   for (auto it = tasks.begin(); it != tasks.end();) {
@@ -119,8 +129,9 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
   Attacher attacher;
   std::map<pid_t, Deadline> denied;  // and until when we ask again
   for (;;) {
+    const Members before = std::move(tree.members_);
     TRY_ASSIGN(tree.members_, read());
-    bool fresh = false;
+    bool fresh = has_lost_any(before, tree.members_);
     std::map<pid_t, Deadline> denied_now;
     std::set<pid_t> executing;  // processes that cannot be seized now, by tgid
     for (const TreeMember& task : tree.members_) {

@@ -164,7 +164,7 @@ Result<void> InjectedParasite::build_way_home() {
 }
 
 Result<void> InjectedParasite::build_frame_below(const Continuation& home, RemoteAddress top) {
-  parasite::GateScratch scratch{.no_signals = 0, .wait_s = 0, .wait_ns = parasite::kGateWaitNs};
+  parasite::GateScratch scratch{.no_signals = 0, .wait_s = parasite::kGateWaitS, .wait_ns = 0};
   const RemoteAddress scratch_at((top.value() - sizeof scratch) & ~std::uint64_t{15});
   arch::SignalFrame frame = arch::build_frame(home.registers, state_.xstate, state_.sigmask, scratch_at);
   if (injection_.altstack.contains(top - 1) && frame.at < injection_.altstack.start)
