@@ -77,7 +77,7 @@ static_assert(sizeof(GateScratch) == 24);
 // How long a thread waits in the gate for bpfckpt before it goes home: long enough for a loaded machine to
 // get to the PTRACE_INTERRUPT that follows at once, short enough to be no harm to a target whose master died
 // just there.
-inline constexpr int64_t kGateWaitS = 2;
+inline constexpr int64_t kGateWaitS = 1;
 inline constexpr uint64_t kGateSpins = 20'000'000;
 
 // Entry::nr below zero.
