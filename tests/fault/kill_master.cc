@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that check themselves are taken over, used and cured again and again by masters that are killed
-// at random moments. Nobody dies, nothing is lost, nothing is left in them. ctest-timeout: 300
+// at random moments. Nobody dies, nothing is lost, nothing is left in them. ctest-timeout: 900
 #include <doctest/doctest.h>
 #include <linux/futex.h>
 #include <poll.h>
