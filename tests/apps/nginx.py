@@ -10,26 +10,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 import ckpt
 import network
+import nginx_site
 
 PORT = 18080
-LARGE = 32 << 20
-
-CONFIGURATION = """
-daemon off;
-worker_processes 2;
-user root;
-pid {d}/nginx.pid;
-error_log {d}/error.log;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {d}/t1; proxy_temp_path {d}/t2; fastcgi_temp_path {d}/t3;
-  uwsgi_temp_path {d}/t4; scgi_temp_path {d}/t5;
-  keepalive_timeout 600s; keepalive_requests 100000; send_timeout 600s;
-  sendfile on; tcp_nopush on;
-  server {{ listen {port}; listen [::]:{port}; root {d}/www; }}
-}}
-"""
 
 
 class Client:
@@ -52,7 +35,7 @@ class Client:
         return length
 
     def small(self):
-        if self.file.read(self.begin()) != b"a small file\n":
+        if self.file.read(self.begin()) != nginx_site.SMALL:
             ckpt.fail("the small file is another one")
 
 
@@ -67,18 +50,10 @@ def can_connect():
         return False
 
 
-nginx = ckpt.need("nginx")
 network.enter_own()
 elsewhere = network.Elsewhere()
-os.makedirs(ckpt.DIRECTORY + "/www")
-data = os.urandom(LARGE)
-with open(ckpt.DIRECTORY + "/www/large", "wb") as file:
-    file.write(data)
-with open(ckpt.DIRECTORY + "/www/small", "w") as file:
-    file.write("a small file\n")
-with open(ckpt.DIRECTORY + "/nginx.conf", "w") as file:
-    file.write(CONFIGURATION.format(d=ckpt.DIRECTORY, port=PORT))
-app = ckpt.Checkpointed([nginx, "-p", ckpt.DIRECTORY, "-c", ckpt.DIRECTORY + "/nginx.conf", "-e", ckpt.DIRECTORY + "/error.log"])
+command, data = nginx_site.prepare(f"listen {PORT}; listen [::]:{PORT};")
+app = ckpt.Checkpointed(command)
 app.dump_args = ["--tcp-established"]
 ckpt.wait_until("nginx to listen", can_connect)
 kept = [Client("127.0.0.1"), Client("::1"), elsewhere.call(lambda: Client(elsewhere.HERE))]
@@ -86,7 +61,7 @@ downloads = [Client("127.0.0.1"), elsewhere.call(lambda: Client(elsewhere.HERE))
 digests = [hashlib.sha256() for _ in downloads]
 for client in downloads:
     client.ask("large")
-    if client.begin() != LARGE:
+    if client.begin() != len(data):
         ckpt.fail("the large file is of another size")
 for cycle in range(2):
     for client in kept:
@@ -95,7 +70,7 @@ for cycle in range(2):
             client.small()
         client.ask("small")  # the answer is read afterwards
     for client, digest in zip(downloads, digests):
-        digest.update(client.file.read(LARGE // 4))
+        digest.update(client.file.read(len(data) // 4))
     app.dump()
     kept[2].ask("small")  # nobody is there
     app.restore()
@@ -107,14 +82,12 @@ for cycle in range(2):
     late.ask("small")
     late.small()
 for client, digest in zip(downloads, digests):
-    digest.update(client.file.read(LARGE // 2))
+    digest.update(client.file.read(len(data) // 2))
     if digest.digest() != hashlib.sha256(data).digest():
         ckpt.fail("the download is not what the file is")
     client.ask("small")
     client.small()
 os.kill(app.pid, 15)
 app.finish()
-errors = ckpt.read(os.path.join(ckpt.DIRECTORY, "error.log"))
-if errors:
-    ckpt.fail(errors)
+nginx_site.check_errors()
 print("downloaded:", len(downloads))

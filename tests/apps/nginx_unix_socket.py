@@ -6,28 +6,12 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 import ckpt
-
-CONFIGURATION = """
-daemon off;
-worker_processes 2;
-user root;
-pid {d}/nginx.pid;
-error_log {d}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {d}/t1; proxy_temp_path {d}/t2; fastcgi_temp_path {d}/t3;
-  uwsgi_temp_path {d}/t4; scgi_temp_path {d}/t5;
-  keepalive_timeout 600s; keepalive_requests 100000; send_timeout 600s;
-  sendfile {sendfile};
-  server {{ listen unix:{d}/nginx.sock; root {d}/www; }}
-}}
-"""
+import nginx_site
 
 PROGRAM = r"""
 import hashlib, os, socket, subprocess, sys, time
-directory, server_path = sys.argv[1:]
-server = subprocess.Popen([server_path, '-p', directory, '-c', directory + '/nginx.conf', '-e', directory + '/error.log'])
+directory, *command = sys.argv[1:]
+server = subprocess.Popen(command)
 
 class Client:
     def __init__(self):
@@ -75,15 +59,8 @@ assert server.wait() == 0
 print('VERIFIED', flush=True)
 """
 
-nginx = ckpt.need("nginx")
-os.makedirs(ckpt.DIRECTORY + "/www")
-with open(ckpt.DIRECTORY + "/www/large", "wb") as file:
-    file.write(os.urandom(32 << 20))
-with open(ckpt.DIRECTORY + "/www/small", "w") as file:
-    file.write("a small file\n")
-with open(ckpt.DIRECTORY + "/nginx.conf", "w") as file:
-    file.write(CONFIGURATION.format(d=ckpt.DIRECTORY, sendfile="on"))
-app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY, nginx])
+command, _ = nginx_site.prepare("listen unix:{d}/nginx.sock;")
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY, *command])
 for step in range(3):
     app.wait_text(f"READY {step}\n")
     if step < 2:

@@ -13,8 +13,8 @@ import network
 
 CONNECTIONS = 1000
 
-PROGRAM = r"""
-import os, selectors, socket, sys
+PROGRAM = network.ECHO + r"""
+import os, socket, sys
 server = socket.create_server(('0.0.0.0', 0), backlog=1024)
 port = server.getsockname()[1]
 if os.fork() == 0:
@@ -38,21 +38,7 @@ if os.fork() == 0:
                 os._exit(1)
         turn += 1
         print('TURN', turn, flush=True)
-poll = selectors.DefaultSelector()
-poll.register(server, selectors.EVENT_READ)
-print('PORT', port, 'READY', flush=True)
-while True:
-    for key, _ in poll.select():
-        if key.fileobj is server:
-            connection, _ = server.accept()
-            poll.register(connection, selectors.EVENT_READ)
-            continue
-        data = key.fileobj.recv(65536)
-        if data:
-            key.fileobj.sendall(data)
-        else:
-            poll.unregister(key.fileobj)
-            key.fileobj.close()
+serve(server)
 """
 
 network.enter_own()

@@ -12,25 +12,7 @@ import network
 
 CLIENTS, THERE = 1000, 200
 
-PROGRAM = r"""
-import selectors, socket
-server = socket.create_server(('0.0.0.0', 0), backlog=1024)
-poll = selectors.DefaultSelector()
-poll.register(server, selectors.EVENT_READ)
-print('PORT', server.getsockname()[1], 'READY', flush=True)
-while True:
-    for key, _ in poll.select():
-        if key.fileobj is server:
-            connection, _ = server.accept()
-            poll.register(connection, selectors.EVENT_READ)
-            continue
-        data = key.fileobj.recv(65536)
-        if data:
-            key.fileobj.sendall(data)
-        else:
-            poll.unregister(key.fileobj)
-            key.fileobj.close()
-"""
+PROGRAM = network.ECHO + "import socket; serve(socket.create_server(('0.0.0.0', 0), backlog=1024))"
 
 network.enter_own()
 elsewhere = network.Elsewhere()

@@ -2,41 +2,21 @@
 // ctest-serial: 1
 // Memory on huge pages (hugetlb): memfds, mapped and not, with holes and seals, shared and private anonymous
 // mappings.
+#include "harness/cr_huge_pages.h"
 #include "harness/cr_memory.h"
 
 namespace {
 
-constexpr std::size_t kHuge = 2 << 20;
-constexpr int kPages = 24;
-constexpr const char* kPool = "/proc/sys/vm/nr_overcommit_hugepages";
-
-std::string pool() {
-  const int fd = ::open(kPool, O_RDONLY | O_CLOEXEC);
-  std::string text = cr::read_all(fd);
-  ::close(fd);
-  return text;
-}
-
-bool set_pool(const std::string& pages) {
-  const int fd = ::open(kPool, O_WRONLY | O_CLOEXEC);
-  const bool done = fd >= 0 && ::write(fd, pages.data(), pages.size()) == static_cast<ssize_t>(pages.size());
-  ::close(fd);
-  return done;
-}
-
 int huge_memfd(const char* name, off_t pages) {
   const int fd = ::memfd_create(name, MFD_HUGETLB | MFD_ALLOW_SEALING | 21 << 26 /* MFD_HUGE_2MB */);
-  REQUIRE(fd >= 0 && ::ftruncate(fd, pages * static_cast<off_t>(kHuge)) == 0);
+  REQUIRE(fd >= 0 && ::ftruncate(fd, pages * static_cast<off_t>(cr::kHuge)) == 0);
   return fd;
 }
 
 }  // namespace
 
 void cr::test() {
-  // Pages beyond the pool are made when they are asked for, and given back when they are free.
-  const std::string pages_before = pool();
-  if (!set_pool(std::to_string(kPages + std::atoi(pages_before.c_str()))))
-    skip("machine: hugetlb (vm.nr_overcommit_hugepages)");
+  const HugePages pages(24);
 
   const int mapped = huge_memfd("mapped", 3);
   char* area = map(3 * kHuge, PROT_READ | PROT_WRITE, MAP_SHARED, mapped);
@@ -75,7 +55,7 @@ void cr::test() {
   child.join();
   CHECK(filled(shared, 50) && filled(shared + kHuge, 5));
   CHECK(zero(own) && filled(own + kHuge + 7 * kPage, 6));
-  CHECK(set_pool(pages_before));
+  CHECK(pages.give_back());
 }
 
 cr::Options cr::options() {

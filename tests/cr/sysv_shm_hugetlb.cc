@@ -1,37 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // ctest-serial: 1
 // A System V segment on huge pages.
+#include "harness/cr_huge_pages.h"
 #include "harness/cr_sysv.h"
 
-namespace {
-
-constexpr std::size_t kHuge = 2 << 20;
-constexpr int kPages = 8;
-constexpr const char* kPool = "/proc/sys/vm/nr_overcommit_hugepages";
-
-std::string pool() {
-  const int fd = ::open(kPool, O_RDONLY | O_CLOEXEC);
-  std::string text = cr::read_all(fd);
-  ::close(fd);
-  return text;
-}
-
-bool set_pool(const std::string& pages) {
-  const int fd = ::open(kPool, O_WRONLY | O_CLOEXEC);
-  const bool done = fd >= 0 && ::write(fd, pages.data(), pages.size()) == static_cast<ssize_t>(pages.size());
-  ::close(fd);
-  return done;
-}
-
-}  // namespace
-
 void cr::test() {
-  const std::string pages_before = pool();
-  if (!set_pool(std::to_string(kPages + std::atoi(pages_before.c_str()))))
-    skip("machine: hugetlb (vm.nr_overcommit_hugepages)");
+  const HugePages pages(8);
   const int id = ::shmget(IPC_PRIVATE, 3 * kHuge - 5, IPC_CREAT | 0600 | SHM_HUGETLB | 21 << 26);
   if (id < 0) {
-    set_pool(pages_before);
+    pages.give_back();
     skip("hugetlb");
   }
   char* memory = attach(id);
@@ -50,7 +27,7 @@ void cr::test() {
   CHECK(memory[kHuge] == 'h');
   CHECK(::shmdt(memory) == 0);
   CHECK(::shmdt(part) == 0 && !readable(part + kHuge));
-  set_pool(pages_before);
+  CHECK(pages.give_back());
 }
 
 // Pages get into the page tables when they are touched.

@@ -77,3 +77,25 @@ def connect(host, port):
     connection.settimeout(60)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+# Programs put it before their own text, and call serve() with a socket that listens.
+ECHO = r"""
+import selectors
+def serve(server):
+    poll = selectors.DefaultSelector()
+    poll.register(server, selectors.EVENT_READ)
+    print('PORT', server.getsockname()[1], 'READY', flush=True)
+    while True:
+        for key, _ in poll.select():
+            if key.fileobj is server:
+                connection, _ = server.accept()
+                poll.register(connection, selectors.EVENT_READ)
+                continue
+            data = key.fileobj.recv(65536)
+            if data:
+                key.fileobj.sendall(data)
+            else:
+                poll.unregister(key.fileobj)
+                key.fileobj.close()
+"""
