@@ -18,31 +18,6 @@ namespace {
 
 constexpr std::size_t kPendingBytes = 1 << 20;
 
-lock_connection tuple_of(const pb::Tcp& tcp) {
-  lock_connection connection{};
-  const pb::InetSocket& inet = tcp.inet();
-  std::memcpy(connection.local, inet.local_address().data(),
-              std::min<std::size_t>(16, inet.local_address().size()));
-  std::memcpy(connection.remote, inet.remote_address().data(),
-              std::min<std::size_t>(16, inet.remote_address().size()));
-  connection.local_port = htons(static_cast<std::uint16_t>(inet.local_port()));
-  connection.remote_port = htons(static_cast<std::uint16_t>(inet.remote_port()));
-  return connection;
-}
-
-lock_connection reverse(const lock_connection& connection) {
-  lock_connection other{};
-  std::memcpy(other.local, connection.remote, sizeof other.local);
-  std::memcpy(other.remote, connection.local, sizeof other.remote);
-  other.local_port = connection.remote_port;
-  other.remote_port = connection.local_port;
-  return other;
-}
-
-std::string key(const lock_connection& connection) {
-  return {reinterpret_cast<const char*>(&connection), sizeof connection};
-}
-
 template <class Visit>
 Result<void> for_each_tcp(const Model& model, Visit visit) {
   for (const pb::File& file : model.files.files()) {
@@ -101,19 +76,16 @@ bool Connections::needs_lock(const pb::Tcp& tcp) const {
   return policy_.network_lock && policy_.tcp_established && kinds::is_connection(tcp);
 }
 
-// Either end's connection is enough for the packets of both.
 Result<void> Connections::add(const Model& model) {
-  std::vector<lock_connection> fresh;
   TRY(for_each_tcp(model, [&](const pb::File&, const pb::Tcp& tcp) -> Result<void> {
     if (!needs_lock(tcp)) return {};
-    const lock_connection connection = tuple_of(tcp);
-    if (!locked_.contains(key(reverse(connection))) && locked_.insert(key(connection)).second)
-      fresh.push_back(connection);
+    locked_.add(tcp.inet());
     while (tcp.peer_outside() && lock_id_ == 0)
       if (::getrandom(&lock_id_, sizeof lock_id_, 0) != sizeof lock_id_)
         return fail(Error::system("getrandom"));
     return {};
   }));
+  const std::vector<lock_connection> fresh = locked_.take();
   if (fresh.empty()) return {};
   if (!lock_) {
     TRY_ASSIGN(lock_, kernel::NetworkLock::attach(fresh.size()), "network lock");

@@ -12,13 +12,13 @@
 #pragma once
 
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
 #include "dump/borrow.h"
 #include "dump/held_sockets.h"
 #include "dump/repair_guardian.h"
 #include "kernel/network_lock.h"
+#include "kinds/lock_tuples.h"
 #include "kinds/policy.h"
 #include "kinds/tcp.h"
 #include "model/model.h"
@@ -65,7 +65,7 @@ class Connections {
   bool let_pass_ = false;
   bool kept_ = false;
   std::optional<RepairGuardian> guardian_;
-  std::unordered_set<std::string> locked_;
+  kinds::LockTuples locked_;
   HeldSockets sockets_;
   std::uint64_t written_bytes_ = 0;  // to the image, or waiting in pending_
   std::vector<char> pending_;

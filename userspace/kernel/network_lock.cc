@@ -278,6 +278,10 @@ Result<void> NetworkLock::renew() {
   return hold_until(method_ == LockMethod::Clsact ? now_ns() + kHoldNs : UINT64_MAX);
 }
 
+Result<void> NetworkLock::hold() {
+  return hold_until(UINT64_MAX);
+}
+
 Result<void> NetworkLock::let_pass() {
   return hold_until(0);
 }
@@ -304,11 +308,13 @@ Result<void> NetworkLock::keep(std::uint64_t id) {
       return fail(Error::system(fmt::format("pin {}/{}", directory, name), -err));
     return {};
   };
+  // If we die while some of it is pinned, it ends by itself.
+  TRY(hold_until(now_ns() + kHoldNs));
   auto pin_all = [&]() -> Result<void> {
     TRY(pin(connections_.get(), kConnectionsPin));
     TRY(pin(state_.get(), kStatePin));
     for (std::size_t i = 0; i < links_.size(); i++) TRY(pin(links_[i].get(), fmt::format("link-{}", i)));
-    return hold_until(UINT64_MAX);
+    return hold();
   };
   if (auto pinned = pin_all(); !pinned) {
     remove_directory(directory);

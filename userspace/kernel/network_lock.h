@@ -50,6 +50,8 @@ class NetworkLock {
   Result<void> add(std::span<const lock_connection> connections);
   // From now on packets of what was added are dropped; starts the time for which an unkept lock holds.
   Result<void> renew();
+  // The same of one that was kept, for good: a restore that failed may have let the packets pass.
+  Result<void> hold();
   // All connections go on, at one instant; what is attached stays until remove().
   Result<void> let_pass();
   // From now on it outlives bpfckpt. Error: it may be there in part, and ends by itself.

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -185,6 +186,8 @@ Result<LockPrograms> load_lock_programs(LockMethod method, std::size_t room) {
   }
   std::vector<Code> codes;
   TRY(load_object(method, lock, codes));
+  // What is pinned there does not load.
+  if (!pin.empty()) ::unlink(pin.c_str());
   if (!pin.empty() && !codes.empty())
     if (auto kept = keep_codes(codes, pin); !kept)
       log::info("the network lock's code is not kept: {}", kept.error().message());

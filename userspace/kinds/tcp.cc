@@ -254,6 +254,8 @@ std::uint32_t written_end(const pb::TcpConnection& connection) {
 
 std::uint32_t sent_bytes(const pb::Tcp& tcp) {
   const pb::TcpConnection& connection = tcp.connection();
+  // Our FIN has to be in the queue, behind all of it, before the other end's is received.
+  if (tcp.state() == kTcpClosing) return static_cast<std::uint32_t>(connection.unacknowledged().size());
   const auto all = static_cast<std::int32_t>(connection.unacknowledged().size());
   const auto sent = static_cast<std::int32_t>(connection.sent() - connection.acknowledged());
   return static_cast<std::uint32_t>(std::clamp(sent, 0, all));

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "kinds/inet.h"
+#include "kinds/lock_tuples.h"
 #include "kinds/names.h"
 #include "kinds/tcp.h"
 #include "restore/forged_packet.h"
@@ -71,17 +72,6 @@ class Unbound {
   int fd_, device_ = 0;
 };
 
-lock_connection tuple_of(const pb::InetSocket& inet) {
-  lock_connection connection{};
-  std::memcpy(connection.local, inet.local_address().data(),
-              std::min<std::size_t>(16, inet.local_address().size()));
-  std::memcpy(connection.remote, inet.remote_address().data(),
-              std::min<std::size_t>(16, inet.remote_address().size()));
-  connection.local_port = htons(static_cast<std::uint16_t>(inet.local_port()));
-  connection.remote_port = htons(static_cast<std::uint16_t>(inet.remote_port()));
-  return connection;
-}
-
 bool needs_forgery(const pb::Tcp& tcp) {
   return kinds::was_connection(tcp) || tcp.connection().fin_received() || tcp.state() == kinds::kTcpFinWait2;
 }
@@ -122,9 +112,10 @@ Connections::Connections(const image::ImageReader& reader, const std::vector<std
 
 Result<void> Connections::lock(std::uint64_t lock_id) {
   TRY(std::move(unread_));
-  std::vector<lock_connection> tuples;
+  kinds::LockTuples locked;
   for (const One& one : connections_)
-    if (kinds::is_connection(one.tcp) && !one.tcp.taken_closed()) tuples.push_back(tuple_of(one.tcp.inet()));
+    if (kinds::is_connection(one.tcp) && !one.tcp.taken_closed()) locked.add(one.tcp.inet());
+  const std::vector<lock_connection> tuples = locked.take();
   if (lock_id != 0) {
     auto kept = kernel::NetworkLock::open(lock_id);
     if (kept) {
@@ -136,6 +127,7 @@ Result<void> Connections::lock(std::uint64_t lock_id) {
   if (tuples.empty()) return {};
   if (lock_) {
     TRY(lock_->add(tuples), "network lock");
+    TRY(lock_->hold(), "network lock");
     return {};
   }
   TRY_ASSIGN(lock_, kernel::NetworkLock::attach(tuples.size()), "network lock");
