@@ -21,6 +21,9 @@ if status != 0:
     ckpt.fail(f"cmake --install exits with {status}: {output}")
 
 documents = 0
+documents_root = root + "/usr/share/doc/bpfckpt"
+if not os.path.isdir(documents_root):
+    ckpt.fail("no documents are installed")
 for directory, _, files in os.walk(root + "/usr/share/doc"):
     for name in files:
         if not name.endswith(".md"):
@@ -28,8 +31,10 @@ for directory, _, files in os.walk(root + "/usr/share/doc"):
         documents += 1
         text = ckpt.read(os.path.join(directory, name))
         for link in re.findall(r"\]\(([^)#:]+)\)", text):
-            # What is of the sources alone is not installed: README's neighbours are all.
-            if not os.path.exists(os.path.join(directory, link)) and link.split("/")[0] in ("docs", "images"):
+            # What is of the sources alone is not installed.
+            target = os.path.normpath(os.path.join(directory, link))
+            place = os.path.relpath(target, documents_root).split("/")[0]
+            if not os.path.exists(target) and place in ("docs", "images"):
                 ckpt.fail(f"{name} links to {link}, which is not installed")
 if documents == 0:
     ckpt.fail("no document is installed")

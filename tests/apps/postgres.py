@@ -92,8 +92,9 @@ for cycle in range(2):
 # As after a power failure; the segment that nobody has attached tells the next server that it may start.
 owner.ask("begin")
 owner.ask("delete from log")
-os.kill(app.pid, signal.SIGKILL)
-for pid in ckpt.descendants(app.pid):
+workers = ckpt.descendants(app.pid)
+expect("the server has no workers", bool(workers))
+for pid in [app.pid, *workers]:
     os.kill(pid, signal.SIGKILL)
 ckpt.REAPER.wait_none_left()
 again = ckpt.Checkpointed(postgres.command(data, ckpt.DIRECTORY, PORT, *settings), **postgres.as_user())

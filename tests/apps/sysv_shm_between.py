@@ -65,8 +65,9 @@ if not ckpt.NO_CHECKPOINT:
     with open("/proc/sys/kernel/shm_next_id", "w") as file:
         file.write(str((segment + (1 << 15)) & 0x7FFFFFFF))
     other = libc.shmget(IPC_PRIVATE, 1, IPC_CREAT | 0o600)
-    if other & 0x7FFF == segment & 0x7FFF:
-        refused(f"segment {other} has its place")
+    if other & 0x7FFF != segment & 0x7FFF:
+        ckpt.fail(f"segment {other} has not the place of segment {segment}")
+    refused(f"segment {other} has its place")
     libc.shmctl(other, IPC_RMID, None)
     # Made again by a restore that fails afterwards.
     script = os.path.join(ckpt.DIRECTORY, "fails")

@@ -11,12 +11,13 @@ namespace cr {
 
 inline constexpr std::size_t kHuge = 2 << 20;
 
-// Pages beyond the machine's pool, which are made when they are asked for and given back when they are free.
+// Pages beyond the machine's pool, so many at most, which are made when they are asked for and given back
+// when they are free.
 class HugePages {
  public:
   // Skips the test where it may not have them.
   explicit HugePages(int count) : before_(read()) {
-    if (!write(std::to_string(count + std::atoi(before_.c_str()))))
+    if (!write(std::to_string(std::max(count, std::atoi(before_.c_str())))))
       skip("machine: hugetlb (vm.nr_overcommit_hugepages)");
   }
   // The limit is what it was. By hand: in a restored process, too, it is the test's end that says so.
