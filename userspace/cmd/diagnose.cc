@@ -253,14 +253,14 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
   return processes;
 }
 
-Result<void> name_all_holders(Collector& collector, std::vector<Diagnosed>& processes) {
+void name_all_holders(Collector& collector, std::vector<Diagnosed>& processes) {
   std::set<std::uint32_t> tree;
   std::vector<Item*> items;
   for (Diagnosed& process : processes) {
     tree.insert(process.pid);
     for (Item& item : process.items) items.push_back(&item);
   }
-  return diagnose::name_holders(collector, tree, items);
+  diagnose::name_holders(collector, tree, items);
 }
 
 bool is_dumpable(const std::vector<Diagnosed>& processes) {
@@ -321,7 +321,7 @@ Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   } else {
     auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
     TRY_ASSIGN(processes, look_and_diagnose(collector, look, options.policy, special));
-    TRY(name_all_holders(collector, processes));
+    name_all_holders(collector, processes);
   }
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
   return is_dumpable(processes) ? 0 : 1;

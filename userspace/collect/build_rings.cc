@@ -41,10 +41,11 @@ Result<void> Builder::settle_urings() {
       if (!threads.contains(user.tid())) state |= URING_USED_OUTSIDE;
       if (user.registered() == 0 || !has_descriptor) continue;
       registered[user.tid()] += static_cast<std::uint32_t>(std::popcount(user.registered()));
+      if (!(state & URING_REGISTER_RESTRICTED)) continue;
       // Whoever makes it registers before the restrictions hold; others would come too late.
       const bool makes_it =
           ring.submitter_tid() != 0 ? ring.submitter_tid() == user.tid() : leads(user.tid(), ring.mm_id());
-      if ((state & URING_REGISTER_RESTRICTED) && !makes_it) state |= URING_OTHERS_REGISTERED;
+      if (!makes_it) state |= URING_OTHERS_REGISTERED;
     }
     ring.set_state(state);
     it.file->mutable_detail()->PackFrom(ring);

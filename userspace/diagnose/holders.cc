@@ -106,25 +106,26 @@ class Holders {
 
 }  // namespace
 
-Result<void> name_holders(Collector& collector, const std::set<std::uint32_t>& tree,
-                          std::span<Item* const> items) {
+void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items) {
   std::vector<Item*> open;
   for (Item* item : items)
     if (reaches_out(*item)) open.push_back(item);
-  if (open.empty()) return {};
-  TRY_ASSIGN(const std::vector<TaskSummary> tasks, collector.all());
+  if (open.empty()) return;
+  // Names are a help: without them what was found stands as it is.
+  const auto tasks = collector.all();
+  if (!tasks) return;
   std::vector<pid_t> pids;
-  for (const TaskSummary& task : tasks)
+  for (const TaskSummary& task : *tasks)
     if (task.tid == task.tgid) pids.push_back(static_cast<pid_t>(task.tgid));
-  TRY_ASSIGN(collect::Records records, collector.collect(pids, Collector::Tasks::Running));
-  auto model = to_model(records, static_cast<pid_t>(open.front()->pid));
-  collector.recycle(std::move(records));
-  if (!model) return {};  // the tree is gone meanwhile; what was seen of it stands
+  auto records = collector.collect(pids, Collector::Tasks::Running);
+  if (!records) return;
+  auto model = to_model(*records, static_cast<pid_t>(open.front()->pid));
+  collector.recycle(std::move(*records));
+  if (!model) return;
   const Holders holders(*model, tree);
   for (Item* item : open)
     if (std::string names = holders.of(*item); !names.empty())
       item->finding.reason += fmt::format("; {} has it", names);
-  return {};
 }
 
 }  // namespace bpfckpt::diagnose

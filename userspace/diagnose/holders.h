@@ -16,8 +16,8 @@
 
 namespace bpfckpt::diagnose {
 
-// Adds to the reason of each finding that reaches out of the tree (pids) who else has the same.
-Result<void> name_holders(Collector& collector, const std::set<std::uint32_t>& tree,
-                          std::span<Item* const> items);
+// Adds to the reason of each finding that reaches out of the tree (pids) who else has the same. Where
+// that cannot be found out, reasons stay as they are.
+void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items);
 
 }  // namespace bpfckpt::diagnose

@@ -62,12 +62,12 @@ std::vector<diagnose::Item> obstacles(const Model& model, const DumpPolicy& poli
   return diagnose::find(model, policy, {.unsupported_only = true, .running = running});
 }
 
-Result<void> name_holders(Collector& collector, const Model& model, std::vector<diagnose::Item>& items) {
+void name_holders(Collector& collector, const Model& model, std::vector<diagnose::Item>& items) {
   std::set<std::uint32_t> tree;
   for (const pb::Process& process : model.tasks.processes()) tree.insert(process.pid());
   std::vector<diagnose::Item*> all;
   for (diagnose::Item& item : items) all.push_back(&item);
-  return diagnose::name_holders(collector, tree, all);
+  diagnose::name_holders(collector, tree, all);
 }
 
 // What can be taken, and yet is not all of it.
@@ -173,7 +173,7 @@ Result<pb::Stats> dump(const Options& options) {
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
     std::ranges::move(options.find_shape(model, special, look), std::back_inserter(items));
-    TRY(name_holders(collector, model, items));
+    name_holders(collector, model, items);
     TRY(refuse(items));
     warn(model, options.policy);
     TRY(connections.prepare(model));

@@ -175,7 +175,7 @@ Result<Outcome> restore(const Options& options) {
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
   TRY(check_locks(model, inherited));
-  TRY(check_segments(model));
+  TRY(check_segments(model, reader.index()));
   TRY(check_socket_names(model, inherited));
   TRY(check_network(model, inherited));
   HostEnvironment environment(options.special_mappings);

@@ -25,7 +25,7 @@ bool is_the_same(const shmid_ds& facts, const pb::SysvSegment& segment) {
          facts.shm_perm.cuid == segment.creator_uid() && facts.shm_perm.cgid == segment.creator_gid();
 }
 
-Answer look_at(const Model& model, const pb::SysvSegment& segment) {
+Answer look_at(const ModelIndex& index, const pb::SysvSegment& segment) {
   shmid_ds facts{};
   if (::shmctl(static_cast<int>(segment.id()), IPC_STAT, &facts) == 0) {
     if (!is_the_same(facts, segment)) return {"another segment has its id now", ""};
@@ -33,7 +33,7 @@ Answer look_at(const Model& model, const pb::SysvSegment& segment) {
       return {fmt::format("others have it attached ({} mappings), the last to come or go was pid {}",
                           facts.shm_nattch, facts.shm_lpid),
               ""};
-    const bool ours = ModelIndex(model).process(static_cast<std::uint32_t>(facts.shm_lpid)) != nullptr;
+    const bool ours = index.process(static_cast<std::uint32_t>(facts.shm_lpid)) != nullptr;
     if (!ours && facts.shm_lpid != 0)
       return {"", fmt::format("pid {} had it attached since the checkpoint: what it wrote is replaced",
                               facts.shm_lpid)};
@@ -42,23 +42,24 @@ Answer look_at(const Model& model, const pb::SysvSegment& segment) {
   if (errno == EACCES) return {"another segment has its id now", ""};
   // SHM_STAT takes an index, and gives the id of who has it.
   const int other = ::shmctl(static_cast<int>(segment.id() & kIndexMask), SHM_STAT, &facts);
-  if (other >= 0 || errno == EACCES)
-    return {fmt::format("segment {} has its place in the kernel's table now", other), ""};
+  if (other >= 0) return {fmt::format("segment {} has its place in the kernel's table now", other), ""};
+  if (errno == EACCES) return {"another segment has its place in the kernel's table now", ""};
   if (segment.key() != IPC_PRIVATE) {
     const int holder = ::shmget(segment.key(), 0, 0);
-    if (holder >= 0 || errno == EACCES) return {fmt::format("its key is that of segment {} now", holder), ""};
+    if (holder >= 0) return {fmt::format("its key is that of segment {} now", holder), ""};
+    if (errno == EACCES) return {"its key is that of another segment now", ""};
   }
   return {};
 }
 
 }  // namespace
 
-Result<void> check_segments(const Model& model) {
+Result<void> check_segments(const Model& model, const ModelIndex& index) {
   std::string conflicts;
   for (const pb::FileObject& object : model.files.objects()) {
     if (object.kind() != "sysv_shm") continue;
     TRY_ASSIGN(const pb::SysvSegment segment, kinds::unpack_segment(object), "object {}", object.id());
-    const Answer answer = look_at(model, segment);
+    const Answer answer = look_at(index, segment);
     if (!answer.conflict.empty())
       conflicts += fmt::format("{}{}: {}", conflicts.empty() ? "" : "\n", kinds::segment_name(segment),
                                answer.conflict);

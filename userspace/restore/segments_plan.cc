@@ -69,13 +69,6 @@ class SegmentPlanner {
 
   void make() {
     const Actor pid = maker();
-    const std::string id = std::to_string(segment_.id());
-    const OpId next = plan_.call(
-        kSelf, SYS_openat,
-        {AT_FDCWD, Operand::data(plan_.text("/proc/sys/kernel/shm_next_id")), O_WRONLY | O_CLOEXEC}, "id");
-    plan_.call_expecting(kSelf, id.size(), SYS_write,
-                         {Operand::result(next), Operand::data(plan_.text(id)), id.size()}, "id");
-    plan_.call(kSelf, SYS_close, {Operand::result(next)});
     const bool other = segment_.creator_uid() != 0 || segment_.creator_gid() != 0;
     if (other) {
       // Huge pages want a capability, which a change of the effective uid would take away.
@@ -83,6 +76,14 @@ class SegmentPlanner {
       plan_.call(pid, SYS_setresgid, {kKeep, segment_.creator_gid(), kKeep});
       plan_.call(pid, SYS_setresuid, {kKeep, segment_.creator_uid(), kKeep});
     }
+    // The next segment that anybody makes has it: what may fail comes before.
+    const std::string id = std::to_string(segment_.id());
+    const OpId next = plan_.call(
+        kSelf, SYS_openat,
+        {AT_FDCWD, Operand::data(plan_.text("/proc/sys/kernel/shm_next_id")), O_WRONLY | O_CLOEXEC}, "id");
+    plan_.call_expecting(kSelf, id.size(), SYS_write,
+                         {Operand::result(next), Operand::data(plan_.text(id)), id.size()}, "id");
+    plan_.call(kSelf, SYS_close, {Operand::result(next)});
     std::uint32_t flags = IPC_CREAT | IPC_EXCL | (segment_.mode() & 0777);
     if (segment_.no_reserve()) flags |= SHM_NORESERVE;
     if (segment_.huge_page_shift() != 0) flags |= SHM_HUGETLB | segment_.huge_page_shift() << MAP_HUGE_SHIFT;
@@ -229,7 +230,7 @@ Result<void> plan_attachments(Planning& planning, Actor pid, const pb::AddressSp
   for (auto& [file, pieces] : attachments) {
     const pb::FileObject* object = kinds::attached_object(planning.plan.index(), *pieces.front().vma);
     TRY_ASSIGN(const pb::SysvSegment segment, kinds::unpack_segment(*object), "object {}", object->id());
-    if (pieces.front().vma->kind() == pb::FILE_PRIVATE)
+    if (std::ranges::any_of(pieces, [](const Piece& it) { return it.vma->kind() == pb::FILE_PRIVATE; }))
       return fail(Error::bad_image(fmt::format("{}: a private mapping", kinds::segment_name(segment))));
     TRY(AttachmentPlanner(planning, pid, mm, parent_mm).attach(segment, pieces));
   }
