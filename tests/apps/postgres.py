@@ -4,6 +4,7 @@
 """PostgreSQL with clients over TCP that are no part of the tree: an open transaction, one that waits for its lock, a
 prepared statement, a commit on its way, a query by parallel workers, a listener. The server is killed by each dump, and
 once more in the end; what was committed is there."""
+import contextlib
 import os
 import signal
 import sys
@@ -95,7 +96,9 @@ owner.ask("delete from log")
 workers = ckpt.descendants(app.pid)
 expect("the server has no workers", bool(workers))
 for pid in [app.pid, *workers]:
-    os.kill(pid, signal.SIGKILL)
+    # One may have come to its end just now.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 ckpt.REAPER.wait_none_left()
 again = ckpt.Checkpointed(postgres.command(data, ckpt.DIRECTORY, PORT, *settings), **postgres.as_user())
 check = client()
