@@ -134,7 +134,10 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
     request.mr_type = static_cast<unsigned short>(membership.type());
     request.mr_alen = static_cast<unsigned short>(membership.address().size());
     std::ranges::copy(membership.address(), request.mr_address);
-    for (std::uint32_t k = 0; k < membership.count(); k++) set(PACKET_ADD_MEMBERSHIP, request, "membership");
+    const DataId block = plan.bytes_of(request);
+    for (std::uint32_t k = 0; k < membership.count(); k++)
+      plan.call(kSelf, SYS_setsockopt,
+                {fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, Operand::data(block), sizeof request}, "membership");
   }
   plan_socket_options(plan, fd, socket.common(), OptionTime::Filled);
   if (socket.protocol() != 0 || socket.interface() != 0) {

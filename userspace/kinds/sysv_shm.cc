@@ -207,7 +207,8 @@ extern const Kind kSysvShm = {
         "SHM_NORESERVE, that one was removed; attachments, also read-only or partly unmapped ones; the very "
         "segment where it is still there",
     .not_kept =
-        "its times; what others wrote into it since; the creator's pid if it is not of the tree; whose limit "
+        "its times; what others wrote into it since, also where the restore fails afterwards; the creator's "
+        "pid if it is not of the tree; whose limit "
         "its lock counts against; segments that nobody of the tree has attached",
     .refused = "a segment that others have attached, too; one of another IPC namespace",
     .describe = describe,
