@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // What posix_fadvise(2) said of a description, and the write-life hint of an inode. How much is read ahead
 // shows in the page cache.
+#include <algorithm>
+
 #include "harness/cr_memory.h"
 
 namespace {
 
 constexpr std::size_t kPages = 1024;
 
-// How many pages are in memory after a walk over the first `read_pages` of an uncached file.
+// How many pages of the mapped file are in memory, when that has come to rest: mincore(2) does not count a
+// page that is being read.
+std::size_t in_memory(char* mapped) {
+  for (std::size_t before = kPages + 1;;) {
+    unsigned char resident[kPages];
+    REQUIRE(::mincore(mapped, kPages * cr::kPage, resident) == 0);
+    const auto now = static_cast<std::size_t>(
+        std::ranges::count_if(resident, [](unsigned char page) { return (page & 1) != 0; }));
+    if (now == before) return now;
+    before = now;
+    ::usleep(5000);
+  }
+}
+
+// How many pages of the uncached file are in memory after a walk over its first `read_pages`.
 std::size_t cached_after_reading(int fd, std::size_t read_pages) {
-  REQUIRE(::fsync(fd) == 0 && ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+  char* mapped = cr::map(kPages * cr::kPage, PROT_READ, MAP_SHARED, fd);
+  do {
+    REQUIRE(::fsync(fd) == 0 && ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+  } while (in_memory(mapped) != 0);
   char page[cr::kPage];
   for (std::size_t i = 0; i < read_pages; ++i)
     CHECK_EQ(::pread(fd, page, cr::kPage, static_cast<off_t>(i * cr::kPage)),
              static_cast<ssize_t>(cr::kPage));
-  char* mapped = cr::map(kPages * cr::kPage, PROT_READ, MAP_SHARED, fd);
-  unsigned char resident[kPages];
-  REQUIRE(::mincore(mapped, kPages * cr::kPage, resident) == 0);
-  std::size_t count = 0;
-  for (const unsigned char page_resident : resident) count += page_resident & 1;
+  const std::size_t count = in_memory(mapped);
   ::munmap(mapped, kPages * cr::kPage);
   return count;
 }
@@ -42,10 +57,11 @@ void cr::test() {
   REQUIRE(::fcntl(hinted, F_SET_RW_HINT, &life) == 0 && ::fcntl(ghost, F_SET_RW_HINT, &brief) == 0);
   REQUIRE(::unlink((directory() + "/ghost").c_str()) == 0);
   checkpoint_here();
-  CHECK_EQ(cached_after_reading(random, 1), few);
-  CHECK_EQ(cached_after_reading(both, 1), few);
-  CHECK_EQ(cached_after_reading(normal, 128), walked);
-  CHECK_EQ(cached_after_reading(sequential, 128), far);
+  // How far exactly is the device's matter, and that of the moment; the order is that of the advice.
+  const std::size_t some_after = cached_after_reading(normal, 1);
+  CHECK(cached_after_reading(random, 1) < some_after);
+  CHECK(cached_after_reading(both, 1) < some_after);
+  CHECK(cached_after_reading(normal, 128) < cached_after_reading(sequential, 128));
   life = brief = 0;
   CHECK(::fcntl(hinted, F_GET_RW_HINT, &life) == 0 && ::fcntl(ghost, F_GET_RW_HINT, &brief) == 0);
   CHECK_EQ(life, static_cast<std::uint64_t>(RWH_WRITE_LIFE_LONG));
