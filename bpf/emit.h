@@ -15,6 +15,7 @@
 
 #include "bpf/kernel.h"
 #include "bpf/kinds/socket.h"
+#include "bpf/kinds/unix_queue.h"
 #include "bpf/records.h"
 
 struct scratch {
@@ -33,6 +34,7 @@ struct scratch {
 		struct summary_record summary;
 	};
 	struct socket_record socket;
+	struct near_messages near;
 	char path[RECORD_PATH_MAX + 8];
 	char path2[RECORD_PATH_MAX + 8];
 };

@@ -17,7 +17,7 @@ int dump_files(struct bpf_iter__task_file *ctx)
 	slot = begin_show(seq);
 	if (!slot)
 		return 0;
-	close_on_exec = BPF_CORE_READ(task, files, fdt, close_on_exec);
+	close_on_exec = task->files->fdt->close_on_exec;
 	bpf_probe_read_kernel(&word, sizeof(word), close_on_exec + fd / 64);
 	write_file(seq, slot, file, task_tgid(task, reader_level()), fd, (__u64)task->files, word >> (fd % 64) & 1);
 	end_show(slot);

@@ -7,6 +7,7 @@
 #include "bpf/kernel_fs.h"
 #include "bpf/kernel_task.h"
 #include "bpf/kinds/registry.h"
+#include "bpf/kinds/unix_message.h"
 #include "bpf/locks.h"
 
 /* What is reached by walking from the iterator's own objects is read directly: the kernel guards such loads, and they
@@ -14,13 +15,12 @@
  *
  * `path` must be reached by walking from the iterator's own objects: bpf_d_path() takes nothing else. `string` gets
  * part->length bytes. */
-static __always_inline void fill_path(struct path *path, struct path_part *part, char *string)
+static __always_inline void fill_place(const struct path *path, struct path_part *part)
 {
 	struct dentry *dentry = path->dentry;
 	struct vfsmount *mnt = path->mnt;
 	struct inode *inode = dentry->d_inode;
 	bool root = dentry->d_parent == dentry;
-	long length = bpf_d_path(path, string, RECORD_PATH_MAX);
 
 	part->dentry = (__u64)dentry;
 	part->mount_id = mount_id(mnt);
@@ -30,16 +30,23 @@ static __always_inline void fill_path(struct path *path, struct path_part *part,
 		part->device = user_device(inode->i_sb->s_dev);
 		part->mode = inode->i_mode;
 	}
-	if (length > 0 && length <= RECORD_PATH_MAX)
-		part->length = length;
-	else
-		part->flags |= PATH_FAILED;
 	/* include/linux/dcache.h:d_unlinked(), which is what makes d_path() say " (deleted)" */
 	if (!root && !dentry->d_hash.pprev)
 		part->flags |= PATH_UNLINKED;
 	/* what d_path() asks before it lets the file system make up a name */
 	if (root && mnt->mnt_root != dentry)
 		part->flags |= PATH_PSEUDO;
+}
+
+static __always_inline void fill_path(struct path *path, struct path_part *part, char *string)
+{
+	long length = bpf_d_path(path, string, RECORD_PATH_MAX);
+
+	fill_place(path, part);
+	if (length > 0 && length <= RECORD_PATH_MAX)
+		part->length = length;
+	else
+		part->flags |= PATH_FAILED;
 }
 
 static __always_inline void fill_inode(struct inode *inode, struct inode_part *part)
@@ -79,8 +86,10 @@ static __always_inline void fill_owner(struct file *file, __u32 level, struct fi
 	record->owner_euid = BPF_CORE_READ(owner, euid.val);
 }
 
-/* The socket behind the file, into slot->socket; the path of a unix socket's node, into slot->path2. */
-static __always_inline void fill_socket(struct file *file, __u32 level, struct scratch *slot, struct file_record *record)
+/* The socket behind the file, into slot->socket; the path of a unix socket's node, into slot->path2; what is in its
+ * queue into slot->near, where it is `with_messages`. */
+static __always_inline void fill_socket(struct file *file, __u32 level, bool with_messages, struct scratch *slot,
+					struct file_record *record)
 {
 	struct socket_record *part = &slot->socket;
 	struct socket *socket = bpf_sock_from_file(file);
@@ -93,6 +102,7 @@ static __always_inline void fill_socket(struct file *file, __u32 level, struct s
 	if (!sk)
 		return;
 	__builtin_memset(part, 0, sizeof(*part));
+	slot->near.count = 0;
 	record->socket_bytes = sizeof(*part);
 	fill_common_socket(socket, sk, level, part);
 	record->kind = socket_kind(part);
@@ -109,7 +119,7 @@ static __always_inline void fill_socket(struct file *file, __u32 level, struct s
 			record->socket_bytes += padded(part->detail.un.node.length);
 		}
 		record->list = part->sock;
-		if (part->queued)
+		if (part->queued && !(with_messages && fill_near_messages(un, level, &slot->near)))
 			record->walk = WALK_UNIX;
 	} else if (record->kind == FILE_KIND_NETLINK) {
 		fill_netlink(sk, &part->detail.netlink);
@@ -124,11 +134,13 @@ static __always_inline void fill_socket(struct file *file, __u32 level, struct s
 	}
 }
 
-/* Writes the file_record of `file`; `file` as for fill_path(). */
+/* Writes the file_record of `file`, and of a socket that is open as `fd` the messages that wait there; `file` as for
+ * fill_path(). */
 static __always_inline void write_file(struct seq_file *seq, struct scratch *slot, struct file *file, __u32 tgid,
 				       __s32 fd, __u64 table, bool close_on_exec)
 {
 	struct file_record *record = &slot->file;
+	const bool with_messages = table != 0; /* a constant, where it is false */
 	__u32 level = reader_level();
 
 	begin_record(record, RECORD_FILE);
@@ -152,13 +164,17 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 	fill_inode(file->f_inode, &record->inode);
 	if (record->inode.magic == HUGETLBFS_MAGIC)
 		record->flags |= FILE_HUGETLB;
-	fill_path(&file->f_path, &record->path, slot->path);
-	bpf_probe_read_kernel_str(record->name, sizeof(record->name),
-				  file->f_path.dentry->d_name.name);
+	if (is_socket(&record->inode)) {
+		/* "socket:[7]" is said by the inode's number, and there may be many. */
+		fill_place(&file->f_path, &record->path);
+	} else {
+		fill_path(&file->f_path, &record->path, slot->path);
+		bpf_probe_read_kernel_str(record->name, sizeof(record->name), file->f_path.dentry->d_name.name);
+	}
 	fill_owner(file, level, record);
 	fill_kind(file, level, record);
 	if (record->kind == FILE_KIND_SOCKET_OTHER)
-		fill_socket(file, level, slot, record);
+		fill_socket(file, level, with_messages, slot, record);
 	record->head.length += padded(record->path.length) + record->socket_bytes;
 	write_record(seq, record);
 	write_trailing(seq, slot->path, record->path.length);
@@ -167,6 +183,8 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 	bpf_seq_write(seq, &slot->socket, sizeof(slot->socket));
 	if (record->kind == FILE_KIND_UNIX)
 		write_trailing(seq, slot->path2, slot->socket.detail.un.node.length);
+	if (with_messages)
+		write_near_messages(seq, &slot->near, slot->path);
 }
 
 #endif

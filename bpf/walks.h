@@ -43,6 +43,32 @@ struct walk {
 		(item)->head.list = (walk)->object; \
 	})
 
+enum {
+	WALK_CHUNK = 4096,	/* what is copied at once: a scratch slot's path */
+	WALK_CHUNKS = 5,
+	/* Of one buffer's linear part, which SKB_MAX_ALLOC (include/linux/skbuff.h) keeps below it. */
+	WALK_MOST_DATA = WALK_CHUNK * WALK_CHUNKS,
+};
+
+/* Behind an item: `bytes` of the kernel's memory at `data`, WALK_MOST_DATA at most, padded to 8. */
+static __always_inline void write_bytes(struct walk *walk, struct scratch *slot, const unsigned char *data, __u32 bytes)
+{
+	for (__u32 i = 0; i < WALK_CHUNKS; i++) {
+		__u32 done = i * WALK_CHUNK, len;
+
+		if (done >= bytes)
+			return;
+		len = bytes - done;
+		if (len > WALK_CHUNK)
+			len = WALK_CHUNK;
+		barrier_var(len);
+		if (len > WALK_CHUNK)
+			return;
+		bpf_probe_read_kernel(slot->path, len, data + done);
+		write_trailing(walk->seq, slot->path, len);
+	}
+}
+
 /* The request, or false where there is none or this task is not the reader. */
 static __always_inline bool begin_walk(struct bpf_iter__task *ctx, struct walk *walk)
 {

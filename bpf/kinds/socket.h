@@ -246,24 +246,25 @@ static __always_inline __u32 pass_flags(const struct socket *socket, const struc
 
 static __always_inline void fill_peer_credentials(const struct sock *sk, __u32 level, struct socket_record *record)
 {
-	const struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid); /* is calculated with: see kernel.h */
-	const struct cred *cred = BPF_CORE_READ(sk, sk_peer_cred);
+	const struct cred *cred = sk->sk_peer_cred;
 	const struct group_info *groups;
+	const struct pid *pid;
 	__u32 count;
 
-	if (!pid || !cred)
+	if (!sk->sk_peer_pid || !cred)
 		return;
+	pid = BPF_CORE_READ(sk, sk_peer_pid); /* is calculated with: see kernel.h */
 	record->has_peer = 1;
 	record->peer_pid = pid_number(pid, level);
-	record->peer_uid = BPF_CORE_READ(cred, euid.val);
-	record->peer_gid = BPF_CORE_READ(cred, egid.val);
-	groups = BPF_CORE_READ(cred, group_info);
-	count = BPF_CORE_READ(groups, ngroups);
+	record->peer_uid = cred->euid.val;
+	record->peer_gid = cred->egid.val;
+	count = cred->group_info->ngroups;
 	record->peer_groups_count = count;
 	if (count > SOCKET_PEER_GROUPS)
 		count = SOCKET_PEER_GROUPS;
 	if (!count)
 		return;
+	groups = BPF_CORE_READ(sk, sk_peer_cred, group_info);
 	bpf_probe_read_kernel(record->peer_groups, count * sizeof(__u32),
 			      member_address(groups, struct group_info, gid));
 }

@@ -102,13 +102,14 @@ static __always_inline bool unix_is_bound(const struct sock *sk)
 static __always_inline void fill_unix_peer(const struct sock *peer, struct unix_record *out)
 {
 	const struct unix_sock *socket = (const void *)peer;
-	const struct socket *open = BPF_CORE_READ(peer, sk_socket);
+	const struct socket *open = peer->sk_socket;
 
-	out->peer_inode = socket_inode_number(open);
+	if (open)
+		out->peer_inode = socket_inode_number(BPF_CORE_READ(peer, sk_socket)); /* see kernel.h */
 	out->peer_name_bytes = read_unix_name(BPF_CORE_READ(socket, addr), out->peer_name);
 	if (open)
 		return;
-	if (sock_flag_is_set(BPF_CORE_READ(peer, __sk_common.skc_flags), SOCK_DEAD))
+	if (sock_flag_is_set(peer->__sk_common.skc_flags, SOCK_DEAD))
 		out->flags |= UNIX_PEER_DEAD;
 	else
 		out->flags |= UNIX_PEER_PENDING;

@@ -10,32 +10,10 @@
 
 #include "bpf/kernel_sock.h"
 #include "bpf/kinds/socket.h"
-#include "bpf/kinds/unix_queue.h"
+#include "bpf/kinds/unix_message.h"
 #include "bpf/walks.h"
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct scm_fp_list {
-	short count;
-	struct file *fp[253];
-};
-
-struct unix_skb_parms {
-	struct pid *pid;
-	kuid_t uid;
-	kgid_t gid;
-	struct scm_fp_list *fp;
-	__u32 consumed;
-};
-
-#pragma clang attribute pop
-
-enum {
-	UNIX_CHUNK = 4096,	/* what is copied at once: a scratch slot's path */
-	UNIX_CHUNKS = 5,
-	UNIX_LINEAR_MAX = UNIX_CHUNK * UNIX_CHUNKS, /* SKB_MAX_ALLOC is less (include/linux/skbuff.h) */
-	UNIX_FILES_MAX = 253,	/* SCM_MAX_FD */
-};
+enum { UNIX_FILES_MAX = 253 }; /* SCM_MAX_FD */
 
 static __always_inline const void *unix_item_or_end(const void *node, __u64 sock)
 {
@@ -52,39 +30,28 @@ static __always_inline const void *next_unix_item(__u64 sock, const void *node)
 	return unix_item_or_end(BPF_CORE_READ((const struct sk_buff *)node, next), sock);
 }
 
-static __always_inline const struct unix_skb_parms *unix_parms(const struct sk_buff *buffer)
-{
-	return member_address(buffer, struct sk_buff, cb);
-}
-
 static __always_inline bool unix_is_listener(__u64 sock)
 {
 	return BPF_CORE_READ((const struct sock *)sock, __sk_common.skc_state) == TCP_LISTEN_;
 }
 
-/* Bytes that are unread, and here. */
-static __always_inline __u32 unix_linear_bytes(const struct sk_buff *buffer)
+/* Bytes of the buffer at walk->node that are unread, and here. */
+static __always_inline __u32 linear_bytes_of(const struct sk_buff *buffer, const struct unix_parms *parms)
 {
-	__u32 len = BPF_CORE_READ(buffer, len), consumed = BPF_CORE_READ(unix_parms(buffer), consumed);
-
-	if (BPF_CORE_READ(buffer, data_len) || consumed >= len || len - consumed > UNIX_LINEAR_MAX)
-		return 0;
-	return len - consumed;
+	return unix_linear_bytes(BPF_CORE_READ(buffer, len), BPF_CORE_READ(buffer, data_len),
+				 unix_parm(parms, __u32, consumed), WALK_MOST_DATA);
 }
 
 /* The most that the record of walk->node takes. */
 static __always_inline __u32 unix_item_bytes(const struct walk *walk)
 {
-	const void *node = walk->node;
-	const struct scm_fp_list *files;
-	__u32 bytes = sizeof(struct unix_message_record) + UNIX_FILES_MAX * 8;
+	struct unix_parms parms;
 
 	if (unix_is_listener(walk->object))
 		return sizeof(struct unix_pending_record);
-	files = BPF_CORE_READ(unix_parms(node), fp);
-	if (!files)
-		bytes = sizeof(struct unix_message_record);
-	return bytes + padded(unix_linear_bytes(node));
+	read_unix_parms(walk->node, &parms);
+	return sizeof(struct unix_message_record) + padded(linear_bytes_of(walk->node, &parms)) +
+	       (unix_parm(&parms, __u64, fp) ? UNIX_FILES_MAX * 8 : 0);
 }
 
 static __always_inline __u32 write_unix_pending(struct walk *walk)
@@ -129,59 +96,28 @@ static __always_inline __u32 write_unix_pending(struct walk *walk)
 	return sizeof(record);
 }
 
-static __always_inline void write_unix_bytes(struct walk *walk, struct scratch *slot, const unsigned char *data,
-					     __u32 bytes)
-{
-	for (__u32 i = 0; i < UNIX_CHUNKS; i++) {
-		__u32 done = i * UNIX_CHUNK, len;
-
-		if (done >= bytes)
-			return;
-		len = bytes - done;
-		if (len > UNIX_CHUNK)
-			len = UNIX_CHUNK;
-		barrier_var(len);
-		if (len > UNIX_CHUNK)
-			return;
-		bpf_probe_read_kernel(slot->path, len, data + done);
-		write_trailing(walk->seq, slot->path, len);
-	}
-}
-
 /* Returns the bytes written. */
 static __always_inline __u32 write_unix_message(struct walk *walk)
 {
 	const struct sk_buff *buffer = walk->node;
-	const struct unix_skb_parms *parms = unix_parms(buffer);
 	const struct unix_sock *receiver = (const void *)walk->object;
-	const struct sock *sender = BPF_CORE_READ(buffer, sk);
-	const struct unix_sock *sender_socket = (const void *)sender;
-	const struct scm_fp_list *files = BPF_CORE_READ(parms, fp);
-	const struct pid *pid = BPF_CORE_READ(parms, pid);
-	__u32 consumed = BPF_CORE_READ(parms, consumed), file_bytes = 0, linear;
+	const struct scm_fp_list *files;
 	struct unix_message_record record = {};
+	struct unix_parms parms;
 	struct scratch *slot = begin_show(walk->seq);
+	__u32 consumed, file_bytes = 0, linear;
 	int count;
 
 	if (!slot)
 		return 0;
+	read_unix_parms(buffer, &parms);
+	consumed = unix_parm(&parms, __u32, consumed);
+	files = unix_parm(&parms, const struct scm_fp_list *, fp);
+	linear = linear_bytes_of(buffer, &parms);
 	begin_item(walk, &record, RECORD_UNIX_ITEM);
-	record.what = UNIX_ITEM_MESSAGE;
-	record.sender = (__u64)sender;
+	fill_unix_message(BPF_CORE_READ(buffer, sk), &parms, walk->level, &record);
 	record.length = BPF_CORE_READ(buffer, len) - consumed;
-	linear = unix_linear_bytes(buffer);
 	record.data_bytes = linear;
-	if (pid) {
-		record.flags |= UNIX_MESSAGE_CREDENTIALS;
-		record.pid = pid_number(pid, walk->level);
-		record.uid = BPF_CORE_READ(parms, uid.val);
-		record.gid = BPF_CORE_READ(parms, gid.val);
-	}
-	if (sender) {
-		if (sock_flag_is_set(BPF_CORE_READ(sender, __sk_common.skc_flags), SOCK_DEAD))
-			record.flags |= UNIX_MESSAGE_SENDER_DEAD;
-		record.sender_name_bytes = read_unix_name(BPF_CORE_READ(sender_socket, addr), record.sender_name);
-	}
 	/* not there without CONFIG_AF_UNIX_OOB */
 	if (bpf_core_field_exists(receiver->oob_skb) && BPF_CORE_READ(receiver, oob_skb) == buffer)
 		record.flags |= UNIX_MESSAGE_OOB;
@@ -193,7 +129,7 @@ static __always_inline __u32 write_unix_message(struct walk *walk)
 	record.files = file_bytes / 8;
 	record.head.record.length += padded(linear) + file_bytes;
 	bpf_seq_write(walk->seq, &record, sizeof(record));
-	write_unix_bytes(walk, slot, BPF_CORE_READ(buffer, data) + consumed, linear);
+	write_bytes(walk, slot, BPF_CORE_READ(buffer, data) + consumed, linear);
 	barrier_var(file_bytes);
 	if (file_bytes <= UNIX_FILES_MAX * 8) {
 		bpf_probe_read_kernel(slot->path2, file_bytes, member_address(files, struct scm_fp_list, fp));

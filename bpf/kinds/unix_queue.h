@@ -24,6 +24,7 @@ enum unix_message_flags {
 	UNIX_MESSAGE_CREDENTIALS = 1,
 	UNIX_MESSAGE_SENDER_DEAD = 2, /* the socket that it was sent from was closed */
 	UNIX_MESSAGE_OOB = 4,	/* the urgent byte */
+	UNIX_MESSAGE_NEAR = 8,	/* it came with the record of each descriptor of the socket, and not by a walk */
 };
 
 /* Trailing: `data_bytes` of data, padded to 8; then `files` pointers to struct file. */
@@ -43,6 +44,21 @@ struct unix_message_record {
 	char sender_name[112];	/* as unix_record.name */
 };
 BPFCKPT_SIZE(struct unix_message_record, 176);
+
+#ifdef __bpf__
+/*
+ * A queue that comes with the socket's own record, as everything is at hand there. What one show() writes must fit into
+ * the iterator's buffer, with two paths.
+ */
+enum { UNIX_NEAR_MESSAGES = 4, UNIX_NEAR_BYTES = 2048 };
+
+struct near_messages {
+	__u32 count;
+	__u32 pad;
+	__u64 data[UNIX_NEAR_MESSAGES]; /* where their bytes are */
+	struct unix_message_record messages[UNIX_NEAR_MESSAGES];
+};
+#endif
 
 enum { UNIX_PENDING_GROUPS = 32 };
 

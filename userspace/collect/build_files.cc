@@ -74,6 +74,9 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
                  ((record.open_mode & kFmodePath) != 0 ? O_PATH : 0));
   file.set_position(record.position);
   *file.mutable_path() = to_path(record.path, path_string(record));
+  // What sockfs would say itself (net/socket.c:sockfs_dname()).
+  if (record.socket_bytes != 0 && record.path.length == 0)
+    file.mutable_path()->set_path(fmt::format("socket:[{}]", record.inode.number));
   // simple_dname() says " (deleted)" of every memfd and its like (fs/d_path.c); that is no part of the name.
   if (record.kind == FILE_KIND_SHMEM || record.kind == FILE_KIND_SYSV_SHM)
     strip_deleted(*file.mutable_path()->mutable_path());
@@ -120,6 +123,10 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
       object->set_kind(file.kind());
     }
   }
+  if (waits(kind)) {
+    waiting_.emplace_back(&file, &record);
+    return {};
+  }
   if (kind.describe != nullptr) TRY(kind.describe(*seen, file, object), "{}", printable(path_string(record)));
   if (record.kind == FILE_KIND_EVENTFD) eventfds_.try_emplace(record.private_data, file.id());
   if (record.kind == FILE_KIND_IO_URING) urings_.push_back({&file, &record});
@@ -128,8 +135,24 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   return {};
 }
 
+Result<void> Builder::add_waiting() {
+  for (const auto& [file, record] : waiting_) {
+    auto list = lists_.find(record->list);
+    if (list == lists_.end()) return fail(Error::bug("a file that waits for nothing"));
+    if (list->second.file == file && kinds::can_wait(*record, list->second.items)) {
+      late_->add(file->id(), *record, std::move(list->second.items));
+      list->second.file = nullptr;
+    } else {
+      TRY(kinds::by_number(record->kind).describe(*record, *file, nullptr), "{}", file->path().path());
+    }
+  }
+  return {};
+}
+
 Result<void> Builder::add_lists() {
+  TRY(add_waiting());
   for (auto& [object, list] : lists_) {
+    if (list.file == nullptr) continue;
     const kinds::Kind* kind = kinds::find(list.file->kind());
     if (kind == nullptr || kind->add_items == nullptr || (list.items.empty() && kind->ties != nullptr))
       continue;
@@ -141,6 +164,7 @@ Result<void> Builder::add_lists() {
 Result<std::uint32_t> Builder::file_id(const file_record& record) {
   const auto [id, fresh] = file_ids_.intern(record.file);
   if (id == 0) return fail(Error::bug("a file without identity"));
+  fresh_list_ = fresh ? record.list : 0;
   if (fresh) {
     pb::File* file = model_.files.add_files();
     file->set_id(id);

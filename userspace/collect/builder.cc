@@ -64,6 +64,11 @@ void Builder::add_socket_item(const record_head& head) {
   auto listener = listeners_.find(item->list);
   auto list = lists_.find(listener != listeners_.end() ? listener->second : item->list);
   if (list == lists_.end()) return;
+  // What came with a descriptor came with each other one of the same socket, too.
+  auto message = head.type == RECORD_UNIX_ITEM ? as<unix_message_record>(head) : nullptr;
+  if (message != nullptr && message->what == UNIX_ITEM_MESSAGE && (message->flags & UNIX_MESSAGE_NEAR) != 0 &&
+      item->list != fresh_list_)
+    return;
   list->second.items.push_back(&head);
   auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
   if (pending != nullptr && pending->what == UNIX_ITEM_PENDING) listeners_.emplace(pending->sock, item->list);
@@ -77,7 +82,8 @@ Result<Model> Builder::build() {
   TRY(settle_urings());
   add_locks();
   for (const kinds::Kind* kind : kinds::all())
-    if (kind->settle != nullptr && kinds_.contains(kind)) TRY(kind->settle(model_), "{}", kind->name);
+    if (kind->settle != nullptr && kinds_.contains(kind) && !waits(*kind))
+      TRY(kind->settle(model_), "{}", kind->name);
   return std::move(model_);
 }
 
@@ -91,6 +97,10 @@ std::int64_t Builder::remaining_ns(clockid_t clock, std::uint64_t expires_ns) co
 
 Result<Model> to_model(const collect::Records& records, pid_t root) {
   return collect::Builder(records, static_cast<std::uint32_t>(root)).build();
+}
+
+Result<Model> to_model(const collect::Records& records, pid_t root, collect::LateDetails& late) {
+  return collect::Builder(records, static_cast<std::uint32_t>(root), &late).build();
 }
 
 }  // namespace bpfckpt

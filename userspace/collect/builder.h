@@ -12,8 +12,10 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "collect/late_details.h"
 #include "collect/records.h"
 #include "kinds/kind.h"
+#include "kinds/late.h"
 #include "model/model.h"
 
 namespace bpfckpt::collect {
@@ -22,7 +24,9 @@ pb::MemoryPolicy to_memory_policy(const mempolicy_part& part);
 
 class Builder {
  public:
-  Builder(const Records& records, std::uint32_t root) : records_(records), root_(root) {}
+  // `late`: gets what can wait; null: nothing does.
+  Builder(const Records& records, std::uint32_t root, LateDetails* late = nullptr)
+      : records_(records), root_(root), late_(late) {}
 
   Result<Model> build();
 
@@ -66,6 +70,10 @@ class Builder {
   Result<void> add_file_record(const file_record& record);
   Result<std::uint32_t> file_id(const file_record& record);
   Result<void> describe(const file_record& record, pb::File& file);
+  bool waits(const kinds::Kind& kind) const {
+    return late_ != nullptr && kinds::is_described_late(kind.name);
+  }
+  Result<void> add_waiting();
   Result<void> add_lists();
   void add_socket_item(const record_head& head);
   // By which inode the object behind the file is known: a file on overlayfs has one where it is open and
@@ -85,6 +93,7 @@ class Builder {
 
   const Records& records_;
   const std::uint32_t root_;
+  LateDetails* const late_;
   Model model_;
   std::map<std::uint32_t, Group> groups_;
   IdTable mm_ids_, table_ids_, fs_ids_, sighand_ids_, credentials_ids_, file_ids_, object_ids_;
@@ -115,7 +124,9 @@ class Builder {
     pb::File* file = nullptr;
     std::vector<const record_head*> items;
   };
-  std::unordered_map<std::uint64_t, List> lists_;               // by file_record.list
+  std::vector<std::pair<pb::File*, const file_record*>> waiting_;  // are described when their lists are there
+  std::unordered_map<std::uint64_t, List> lists_;                  // by file_record.list
+  std::uint64_t fresh_list_ = 0;  // that of the file_record which came last, if it was the first of its file
   std::unordered_map<std::uint64_t, std::uint64_t> listeners_;  // struct sock: that of the socket it waits at
   std::vector<const lock_record*> locks_;
   std::vector<std::uint32_t> references_;  // by file id: descriptors and mappings

@@ -23,6 +23,10 @@
 
 namespace bpfckpt {
 
+namespace collect {
+class LateDetails;
+}
+
 // One thread, in short. Numbers are in the reader's pid namespace.
 struct TaskSummary {
   std::uint32_t tid = 0;
@@ -91,5 +95,8 @@ class Collector {
 // Credentials carry what BPF saw of them; Thread.credentials_id tells who shares them. A File stands for one
 // struct file, be it open as a descriptor, mapped, or the executable.
 Result<Model> to_model(const collect::Records& records, pid_t root);
+// The same without what can wait, which `late` completes. The kinds that are described late are not settled
+// yet.
+Result<Model> to_model(const collect::Records& records, pid_t root, collect::LateDetails& late);
 
 }  // namespace bpfckpt

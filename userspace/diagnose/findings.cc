@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "kinds/io_uring.h"
+#include "kinds/late.h"
 #include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/procfs.h"
@@ -67,6 +68,10 @@ class Finder {
   bool wanted(const Finding& finding) const {
     return finding.verdict != Verdict::Ok || !scope_.unsupported_only ||
            (scope_.notes && !finding.reason.empty());
+  }
+
+  bool waits(const kinds::Kind& kind) const {
+    return scope_.details_wait && kinds::is_described_late(kind.name);
   }
 
   void add(std::string subject, std::string name, std::string kind, Finding finding) {
@@ -166,7 +171,7 @@ class Finder {
       finding = {Verdict::Ok, "external", "it stays behind; a restore must be given it", "--inherit-fd"};
     else if (kind == nullptr)
       finding = unsupported("unsupported-file", "its kind is not known");
-    else if (kind->diagnose != nullptr)
+    else if (kind->diagnose != nullptr && !waits(*kind))
       finding = kind->diagnose(*file, index_.object(file->object_id()), policy_);
     // Most are neither told nor locked; nothing is put together for those.
     if (!wanted(finding) && !locks_.contains(file->id())) return;
@@ -198,7 +203,7 @@ class Finder {
                kinds::find_watcher(kind->name) != nullptr || kinds::shows_descriptor(file) ||
                kinds::is_tied_to_descriptors(file) || locks_.contains(file.id()))
         finding = unsupported("in-flight", "it is in flight in a socket's queue, and no process has it open");
-      else if (kind->diagnose != nullptr)
+      else if (kind->diagnose != nullptr && !waits(*kind))
         finding = kind->diagnose(file, index_.object(file.object_id()), policy_);
       add("in flight", kinds::describe_name(file), file.kind(), std::move(finding));
     }

@@ -58,14 +58,19 @@ Result<void> take_events(int mem, pb::AioRing& ring) {
 }  // namespace
 
 Result<Model> collect_quiet(Collector& collector, const TakenTree& tree, pid_t root,
-                            std::chrono::milliseconds patience) {
+                            std::chrono::milliseconds patience, collect::LateDetails& late) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (true) {
     TRY_ASSIGN(collect::Records records, collector.collect(tree.processes()));
-    TRY_ASSIGN(Model model, to_model(records, root));
+    collect::LateDetails waiting;
+    TRY_ASSIGN(Model model, to_model(records, root, waiting));
     const std::string busy = who_is_busy(model);
+    if (busy.empty()) {
+      waiting.keep(std::move(records));
+      late = std::move(waiting);
+      return model;
+    }
     collector.recycle(std::move(records));  // to give the memory back takes time
-    if (busy.empty()) return model;
     if (std::chrono::steady_clock::now() >= end)
       return fail(Error::unsupported(busy + " and do not end; it may be taken at another moment"));
     std::this_thread::sleep_for(kNap);

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "kinds/late.h"
 #include "kinds/names.h"
 #include "kinds/unix.h"
 #include "model/living_thread.h"
@@ -109,7 +110,7 @@ Result<Fd> Borrower::borrow_in_flight(const pb::File& file) {
   if (in_flight_depth_ > kDeepestFlight)
     return fail(Error::unsupported("sockets in flight in one another too deep"));
   for (const pb::File& carrier : model_.files.files()) {
-    if (carrier.kind() != "unix" || &carrier == &file) continue;
+    if (carrier.kind() != "unix" || !carrier.has_detail() || &carrier == &file) continue;
     kinds::Ties ties;
     TRY(kinds::find(carrier.kind())->ties(carrier, ties));
     if (std::ranges::find(ties.carried, file.id()) == ties.carried.end()) continue;
@@ -234,6 +235,7 @@ Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const
   for (pb::File& file : *model.files.mutable_files()) {
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->enrich == nullptr) continue;
+    if (!file.has_detail() && kinds::is_described_late(file.kind())) continue;  // its records say it all
     if (kinds::is_external(file, externals)) continue;
     pb::FileObject* object = nullptr;
     if (file.object_id() != 0) {

@@ -194,13 +194,15 @@ Result<pb::Stats> dump(const Options& options) {
   Stopwatch stage;
   const PassOnError pass_on_error(connections);
   TRY(connections.lock());
-  TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience));
+  collect::LateDetails late;
+  TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience, late));
   TRY_ASSIGN(const bool more_locked, connections.lock_new(model));
   if (more_locked) {
-    TRY_ASSIGN(model, collect_quiet(collector, tree, options.root, kAioPatience));
+    TRY_ASSIGN(model, collect_quiet(collector, tree, options.root, kAioPatience, late));
   }
   stats.set_collect_us(stage.lap_us());
-  TRY(refuse(obstacles(model, options.policy, false)));  // it went on since the first look
+  // It went on since the first look.
+  TRY(refuse(diagnose::find(model, options.policy, {.unsupported_only = true, .details_wait = true})));
   stats.set_model_us(stage.lap_us());
   TRY(tree.read_threads(model));
   stats.set_threads_us(stage.lap_us());
@@ -223,6 +225,7 @@ Result<pb::Stats> dump(const Options& options) {
   }
   stats.set_frozen_us(frozen.us());
 
+  TRY(late.complete(model));
   TRY(borrower.finish_contents());
   TRY(refuse(options.find_shape(model, special, {})));
 

@@ -25,6 +25,7 @@ std::string_view socket_node_path(const file_record& record);
 // What BPF saw of it.
 void describe_socket(const socket_record& record, pb::Socket& socket);
 // Is there anything that has to be asked of the socket itself?
+bool needs_look(const socket_record& record);
 bool needs_look(const pb::Socket& socket);
 // Reads that through the borrowed `fd`, which changes nothing.
 Result<void> look_at_socket(int fd, pb::Socket& socket);

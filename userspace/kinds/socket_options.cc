@@ -138,7 +138,17 @@ void describe_peer(const socket_record& record, pb::Socket& socket) {
   peer.set_gid(record.peer_gid);
   const std::uint32_t count = std::min<std::uint32_t>(record.peer_groups_count, SOCKET_PEER_GROUPS);
   peer.mutable_groups()->Add(record.peer_groups, record.peer_groups + count);
-  if (record.peer_groups_count > count) socket.add_unread(kPeerGroups);
+}
+
+// What the kernel keeps in another shape, or is too long for a record.
+template <class Visit>
+void for_each_unread(const socket_record& record, Visit visit) {
+  if (record.receive_timeout != LONG_MAX) visit(kReceiveTimeout);
+  if (record.send_timeout != LONG_MAX) visit(kSendTimeout);
+  if ((record.flags & SOCKET_LINGER) != 0) visit(kLinger);
+  if (record.device != 0) visit(kBindToDevice);
+  if ((record.flags & SOCKET_HAS_FILTER) != 0) visit(kAttachFilter);
+  if (record.has_peer != 0 && record.peer_groups_count > SOCKET_PEER_GROUPS) visit(kPeerGroups);
 }
 
 // Processes in other namespaces than bpfckpt's are refused for that.
@@ -230,12 +240,14 @@ void describe_socket(const socket_record& record, pb::Socket& socket) {
   }
   describe_timestamps(record, socket);
   if ((record.flags & SOCKET_FILTER_LOCKED) != 0) add_option(socket, SOL_SOCKET, kLockFilter, 1);
-  if (record.receive_timeout != LONG_MAX) socket.add_unread(kReceiveTimeout);
-  if (record.send_timeout != LONG_MAX) socket.add_unread(kSendTimeout);
-  if ((record.flags & SOCKET_LINGER) != 0) socket.add_unread(kLinger);
-  if (record.device != 0) socket.add_unread(kBindToDevice);
-  if ((record.flags & SOCKET_HAS_FILTER) != 0) socket.add_unread(kAttachFilter);
+  for_each_unread(record, [&](Option option) { socket.add_unread(option); });
   describe_peer(record, socket);
+}
+
+bool needs_look(const socket_record& record) {
+  bool any = false;
+  for_each_unread(record, [&](Option) { any = true; });
+  return any;
 }
 
 bool needs_look(const pb::Socket& socket) {

@@ -23,6 +23,7 @@
 #include "bpf/kinds/socket.h"
 #include "bpf/kinds/unix_queue.h"
 #include "bpf/records.h"
+#include "kinds/late.h"
 #include "kinds/objects.h"
 #include "kinds/policy.h"
 #include "kinds/socket.h"
@@ -378,6 +379,18 @@ Result<void> check_messages(const google::protobuf::RepeatedPtrField<pb::UnixMes
 }
 
 }  // namespace
+
+bool unix_can_wait(const file_record& record, std::span<const record_head* const> items) {
+  const socket_record* part = socket_record_of(record);
+  if (part == nullptr || needs_look(*part)) return false;
+  return std::ranges::all_of(items, [](const record_head* head) {
+    if (head->type != RECORD_UNIX_ITEM || head->length < sizeof(unix_item_head)) return false;
+    if (reinterpret_cast<const unix_item_head*>(head)->what != UNIX_ITEM_MESSAGE) return true;
+    if (head->length < sizeof(unix_message_record)) return false;
+    const auto& message = *reinterpret_cast<const unix_message_record*>(head);
+    return message.files == 0 && message.data_bytes == message.length;
+  });
+}
 
 std::string unix_name_text(std::string_view name) {
   return is_abstract(name) ? "@" + printable(name.substr(1)) : printable(name);
