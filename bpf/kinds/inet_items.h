@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Multicast groups of a UDP or raw socket, and the headers of the datagrams in its queue; their payload is read by the
- * program's own way, recv(2).
+ * Multicast groups of a UDP or raw socket, and the datagrams in its queue: their headers, and their payload where it is
+ * in a buffer's linear part.
  *
  * A node is a pointer whose low bits say in which of the socket's lists it is.
  */
@@ -56,6 +56,8 @@ struct sk_buff___headers {
 	unsigned char *head;
 	unsigned int end;
 	unsigned int len;
+	unsigned int data_len;
+	unsigned char *data;
 	__u16 transport_header;
 	__u16 network_header;
 };
@@ -195,6 +197,25 @@ static __always_inline __u32 write_inet_membership(struct walk *walk, const void
 	return sizeof(*record);
 }
 
+/* Of the payload; the header was pulled before the buffer was queued (net/ipv4/udp.c:udp_queue_rcv_one_skb()). */
+static __always_inline __u32 inet_linear_bytes(const struct sk_buff___headers *buffer)
+{
+	__u32 len = BPF_CORE_READ(buffer, len);
+
+	return BPF_CORE_READ(buffer, data_len) || len > WALK_MOST_DATA ? 0 : len;
+}
+
+/* The most that the record of walk->node takes. */
+static __always_inline __u32 inet_item_bytes(const struct walk *walk)
+{
+	__u32 list = inet_list_of(walk->node);
+
+	if (list == INET_LIST_V4 || list == INET_LIST_V6)
+		return sizeof(struct inet_membership_record);
+	return sizeof(struct inet_datagram_record) + padded(inet_linear_bytes(inet_untagged(walk->node)));
+}
+
+/* Returns the bytes written. */
 static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *node)
 {
 	const struct sk_buff___headers *buffer = node;
@@ -202,8 +223,11 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 	const unsigned char *ip = head + BPF_CORE_READ(buffer, network_header);
 	const void *shared = head + BPF_CORE_READ(buffer, end);
 	struct inet_datagram_record record = {};
+	struct scratch *slot = begin_show(walk->seq);
 	__u8 header[40] = {};
 
+	if (!slot)
+		return 0;
 	begin_item(walk, &record, RECORD_INET_ITEM);
 	record.what = INET_ITEM_DATAGRAM;
 	record.length = BPF_CORE_READ(buffer, len);
@@ -229,8 +253,12 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 		__builtin_memcpy(&address, header + 16, 4);
 		map_address(record.destination, address);
 	}
+	record.data_bytes = inet_linear_bytes(buffer);
+	record.head.record.length += padded(record.data_bytes);
 	bpf_seq_write(walk->seq, &record, sizeof(record));
-	return sizeof(record);
+	write_bytes(walk, slot, BPF_CORE_READ(buffer, data), record.data_bytes);
+	end_show(slot);
+	return record.head.record.length;
 }
 
 static __always_inline __u32 write_inet_item(struct walk *walk)

@@ -40,6 +40,7 @@ enum inet_datagram_flags {
 	INET_DATAGRAM_MERGED = 2,	/* UDP_GRO put it together from several */
 };
 
+/* Trailing: `data_bytes` of payload, padded to 8. */
 struct inet_datagram_record {
 	struct item_head head;
 	__u32 what;
@@ -49,7 +50,7 @@ struct inet_datagram_record {
 	__u8 ttl;
 	__u8 tos;
 	__u32 flow;		/* IPv6: flow label */
-	__u32 pad;
+	__u32 data_bytes;	/* `length`, or 0: they cannot be reached */
 	__u8 source[16];	/* IPv4 is mapped, in both */
 	__u8 destination[16];
 };
