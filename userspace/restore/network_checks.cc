@@ -13,13 +13,15 @@
 
 #include "kinds/inet.h"
 #include "kinds/tcp.h"
+#include "kinds/udp.h"
 #include "restore/connections.h"
 
 namespace bpfckpt::restore {
 namespace {
 
-// What the kernel says of a TCP socket in this network namespace.
+// What the kernel says of a TCP or UDP socket in this network namespace.
 struct Present {
+  std::uint8_t protocol = 0;
   std::string local, remote;  // 16 bytes
   std::uint16_t local_port = 0, remote_port = 0;
   std::uint8_t state = 0;
@@ -45,7 +47,7 @@ Result<Fd> diag_socket() {
   return fd;
 }
 
-Result<void> list(int fd, std::uint8_t family, std::vector<Present>& out) {
+Result<void> list(int fd, std::uint8_t family, std::uint8_t protocol, std::vector<Present>& out) {
   struct {
     nlmsghdr head;
     inet_diag_req_v2 body;
@@ -54,7 +56,7 @@ Result<void> list(int fd, std::uint8_t family, std::vector<Present>& out) {
   request.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.body.sdiag_family = family;
-  request.body.sdiag_protocol = IPPROTO_TCP;
+  request.body.sdiag_protocol = protocol;
   request.body.idiag_states = ~0U;
   if (::send(fd, &request, sizeof request, 0) < 0) return fail(Error::system("ask for sockets"));
   std::vector<char> buffer(64 << 10);
@@ -73,6 +75,7 @@ Result<void> list(int fd, std::uint8_t family, std::vector<Present>& out) {
       if (head->nlmsg_len < NLMSG_LENGTH(sizeof(inet_diag_msg))) continue;
       Present one;
       std::memcpy(&one.raw, NLMSG_DATA(head), sizeof one.raw);
+      one.protocol = protocol;
       one.local = address_of(one.raw.idiag_family, one.raw.id.idiag_src);
       one.remote = address_of(one.raw.idiag_family, one.raw.id.idiag_dst);
       one.local_port = ntohs(one.raw.id.idiag_sport);
@@ -108,6 +111,7 @@ bool destroy(int fd, const Present& one) {
 }
 
 std::string who(const Present& one) {
+  if (one.protocol != IPPROTO_TCP) return fmt::format("socket:[{}]", one.inode);
   std::string text = kinds::tcp_state_name(one.state);
   if (one.state == kinds::kTcpTimeWait)
     return fmt::format("{}, for another {} s", text, (one.expires_ms + 999) / 1000);
@@ -126,9 +130,13 @@ class NetworkCheck {
 
  private:
   struct One {
-    pb::Tcp tcp;
+    pb::Socket common;
+    pb::InetSocket inet;
     pb::InetSocket options;  // whose options are its
+    bool tcp = false;
+    bool was_connection = false;
   };
+  Result<std::vector<One>> wanted(const Model& model, const std::vector<std::uint32_t>& given);
 
   void check_address(const One& one, const std::string& address);
   void check_port(const One& one);
@@ -155,44 +163,45 @@ void NetworkCheck::check_address(const One& one, const std::string& address) {
       has_option(options, SOL_IPV6, IPV6_TRANSPARENT))
     return;
   const int family = kinds::is_mapped(address) ? AF_INET : AF_INET6;
-  const auto there =
-      kinds::socket_address(static_cast<std::uint32_t>(family), address, 0, one.tcp.inet().scope());
+  const auto there = kinds::socket_address(static_cast<std::uint32_t>(family), address, 0, one.inet.scope());
   Fd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&there.storage), there.len_bytes) != 0)
     complain(fmt::format("this machine does not have the address of {}: {}",
-                         kinds::endpoint(address, one.tcp.inet().local_port()), std::strerror(errno)));
+                         kinds::endpoint(address, one.inet.local_port()), std::strerror(errno)));
 }
 
-// As the plan will do it (kinds/tcp.cc), and at once undone.
+// As the plan will do it (kinds/tcp.cc, kinds/udp.cc), and at once undone.
 void NetworkCheck::check_port(const One& one) {
-  const pb::InetSocket& inet = one.tcp.inet();
+  const pb::InetSocket& inet = one.inet;
   if (inet.local_port() == 0) return;
-  Fd fd(::socket(static_cast<int>(one.tcp.common().family()), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd fd(::socket(static_cast<int>(one.common.family()), static_cast<int>(one.common.type()) | SOCK_CLOEXEC,
+                 static_cast<int>(one.common.protocol())));
   if (!fd) return;
   const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (has_option(one.tcp.common().options(), SOL_SOCKET, SO_REUSEPORT))
+  if (one.tcp || has_option(one.common.options(), SOL_SOCKET, SO_REUSEADDR))
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (has_option(one.common.options(), SOL_SOCKET, SO_REUSEPORT))
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (one.tcp.inet().ipv6_only()) ::setsockopt(fd.get(), SOL_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (inet.ipv6_only()) ::setsockopt(fd.get(), SOL_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const auto there =
-      kinds::socket_address(one.tcp.common().family(), inet.bound_address(), inet.local_port(), inet.scope());
+      kinds::socket_address(one.common.family(), inet.bound_address(), inet.local_port(), inet.scope());
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&there.storage), there.len_bytes) == 0 ||
       errno != EADDRINUSE)
     return;
   std::string owners;
   std::set<std::string> seen;
   for (const Present& other : present_) {
-    if (other.local_port != inet.local_port()) continue;
+    if (other.local_port != inet.local_port() || other.protocol != one.common.protocol()) continue;
     std::string text = fmt::format("{} ({})", kinds::endpoint(other.local, other.local_port), who(other));
     if (seen.size() < 8 && seen.insert(text).second) owners += (owners.empty() ? "" : ", ") + text;
   }
-  complain(fmt::format("the port of {} is taken: {}",
+  complain(fmt::format("the {}port of {} is taken: {}", one.tcp ? "" : "UDP ",
                        kinds::endpoint(inet.bound_address(), inet.local_port()),
                        owners.empty() ? "by a socket that is bound" : owners));
 }
 
 void NetworkCheck::check_connection(int fd, const One& one) {
-  const pb::InetSocket& inet = one.tcp.inet();
+  const pb::InetSocket& inet = one.inet;
   const auto [begin, end] = by_tuple_.equal_range(
       tuple(inet.local_address(), inet.local_port(), inet.remote_address(), inet.remote_port()));
   for (auto it = begin; it != end; ++it) {
@@ -204,32 +213,49 @@ void NetworkCheck::check_connection(int fd, const One& one) {
   }
 }
 
-Result<void> NetworkCheck::run(const Model& model, const std::vector<std::uint32_t>& given) {
+Result<std::vector<NetworkCheck::One>> NetworkCheck::wanted(const Model& model,
+                                                            const std::vector<std::uint32_t>& given) {
   std::vector<One> all;
+  std::vector<std::uint32_t> like;  // of each: File whose options are its; 0: its own are
   std::unordered_map<std::uint32_t, pb::InetSocket> own_options;
   for (const pb::File& file : model.files.files()) {
+    const bool is_given = std::ranges::find(given, file.id()) != given.end();
+    if (kinds::is_udp(file) && !is_given) {
+      TRY_ASSIGN(pb::Udp udp, kinds::udp_of(file));
+      all.push_back({udp.common(), udp.inet(), udp.inet(), false, false});
+      like.push_back(0);
+    }
     if (!kinds::is_tcp(file)) continue;
     TRY_ASSIGN(pb::Tcp tcp, kinds::tcp_of(file));
     if (tcp.options_like() == 0) own_options.emplace(file.id(), tcp.inet());
-    if (tcp.taken_closed() || std::ranges::find(given, file.id()) != given.end()) continue;
-    all.push_back({std::move(tcp), {}});
+    if (tcp.taken_closed() || is_given) continue;
+    all.push_back({tcp.common(), tcp.inet(), tcp.inet(), true, kinds::was_connection(tcp)});
+    like.push_back(tcp.options_like());
   }
+  for (std::size_t i = 0; i < all.size(); i++)
+    if (auto it = own_options.find(like[i]); it != own_options.end()) all[i].options = it->second;
+  return all;
+}
+
+Result<void> NetworkCheck::run(const Model& model, const std::vector<std::uint32_t>& given) {
+  TRY_ASSIGN(const std::vector<One> all, wanted(model, given));
   if (all.empty()) return {};
   TRY_ASSIGN(const Fd fd, diag_socket());
   // A kernel without inet_diag names nobody.
-  for (const std::uint8_t family : {AF_INET, AF_INET6}) (void)list(fd.get(), family, present_);
+  for (const std::uint8_t family : {AF_INET, AF_INET6})
+    for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP})
+      (void)list(fd.get(), family, protocol, present_);
   for (const Present& one : present_)
-    by_tuple_.emplace(tuple(one.local, one.local_port, one.remote, one.remote_port), &one);
+    if (one.protocol == IPPROTO_TCP)
+      by_tuple_.emplace(tuple(one.local, one.local_port, one.remote, one.remote_port), &one);
   std::set<std::string> addresses;
-  for (One& one : all) {
-    auto like = own_options.find(one.tcp.options_like());
-    one.options = like == own_options.end() ? one.tcp.inet() : like->second;
-    const bool connected = one.tcp.inet().remote_port() != 0;
-    const std::string& address = connected ? one.tcp.inet().local_address() : one.tcp.inet().bound_address();
+  for (const One& one : all) {
+    const bool connected = one.tcp && one.inet.remote_port() != 0;
+    const std::string& address = connected ? one.inet.local_address() : one.inet.bound_address();
     if (addresses.insert(address).second) check_address(one, address);
     if (!connected)
       check_port(one);
-    else if (!kinds::was_connection(one.tcp))
+    else if (!one.was_connection)
       check_connection(fd.get(), one);
   }
   if (!text_.empty()) return fail(Error::conflict(text_));

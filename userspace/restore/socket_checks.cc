@@ -29,6 +29,18 @@ bool is_alive(const std::string& path, std::uint32_t type) {
          errno == EPROTOTYPE || errno == EAGAIN;
 }
 
+// Has somebody that abstract name, for sockets of that type? Others do not mind it.
+bool is_taken(const std::string& name, std::uint32_t type) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (name.size() > sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  Fd probe(::socket(AF_UNIX, static_cast<int>(type) | SOCK_CLOEXEC, 0));
+  const auto len_bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  return probe && ::bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), len_bytes) != 0 &&
+         errno == EADDRINUSE;
+}
+
 }  // namespace
 
 Result<void> check_socket_names(const Model& model, const std::vector<std::uint32_t>& except) {
@@ -39,6 +51,9 @@ Result<void> check_socket_names(const Model& model, const std::vector<std::uint3
   for (const pb::File& file : model.files.files()) {
     if (file.kind() != "unix" || std::ranges::find(except, file.id()) != except.end()) continue;
     TRY_ASSIGN(const pb::UnixSocket socket, kinds::unpack_unix(file), "file {}", file.id());
+    if (socket.bound() && kinds::is_abstract(socket.name()) &&
+        is_taken(socket.name(), socket.common().type()))
+      add(kinds::unix_name_text(socket.name()), "is the name of a socket that another process has");
     if (!socket.bound() || !kinds::is_path(socket.name()) || socket.node().deleted()) continue;
     const std::string& path = socket.node().path();
     struct stat facts{};
