@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/holders.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -52,50 +53,46 @@ class Holders {
     const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
     if (table == nullptr) return "";
     const std::uint64_t fd = number_of(item, kFd, 10);
-    for (const pb::FdEntry& entry : table->entries()) {
-      if (entry.fd() != fd) continue;
-      const pb::File* file = index_.file(entry.file_id());
-      if (file == nullptr) return "";
-      // A lock is shared by who has the same description, a pipe by who has an end of it.
-      const bool object = item.finding.code == "pipe-outside";
-      const auto& map = object ? by_object_ : by_file_;
-      auto it = map.find(object ? file->object_id() : file->id());
-      return it == map.end() ? "" : named(it->second);
-    }
-    return "";
+    const auto& entries = table->entries();
+    const auto entry = std::ranges::lower_bound(entries, fd, {}, [](const pb::FdEntry& e) { return e.fd(); });
+    if (entry == entries.end() || entry->fd() != fd) return "";
+    const pb::File* file = index_.file(entry->file_id());
+    if (file == nullptr) return "";
+    // A lock is shared by who has the same description, a pipe by who has an end of it.
+    const bool object = item.finding.code == "pipe-outside";
+    const auto& map = object ? by_object_ : by_file_;
+    auto it = map.find(object ? file->object_id() : file->id());
+    return it == map.end() ? "" : named(it->second);
   }
 
  private:
   void add(const pb::Process& process, std::uint32_t file_id) {
     const pb::File* file = index_.file(file_id);
     if (file == nullptr) return;
-    by_file_[file->id()].insert(&process);
-    if (file->object_id() != 0) by_object_[file->object_id()].insert(&process);
+    by_file_[file->id()].emplace(process.pid(), &process);
+    if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
   }
 
   std::string of_mapping(const pb::Process* process, std::uint64_t start) const {
     const pb::AddressSpace* mm = process == nullptr ? nullptr : index_.address_space(process->mm_id());
     if (mm == nullptr) return "";
-    for (const pb::Vma& vma : mm->vmas()) {
-      const pb::File* file = vma.start() == start ? index_.file(vma.file_id()) : nullptr;
-      if (file == nullptr) continue;
-      auto it = by_object_.find(file->object_id());
-      return it == by_object_.end() ? "" : named(it->second);
-    }
-    return "";
+    const auto& vmas = mm->vmas();
+    const auto vma = std::ranges::lower_bound(vmas, start, {}, [](const pb::Vma& v) { return v.start(); });
+    const pb::File* file = vma == vmas.end() || vma->start() != start ? nullptr : index_.file(vma->file_id());
+    if (file == nullptr) return "";
+    auto it = by_object_.find(file->object_id());
+    return it == by_object_.end() ? "" : named(it->second);
   }
 
-  using Processes = std::set<const pb::Process*>;
+  using Processes = std::map<std::uint32_t, const pb::Process*>;  // by pid
 
   static std::string named(const Processes& processes) {
-    std::map<std::uint32_t, std::string> names;
-    for (const pb::Process* process : processes)
-      names.emplace(process->pid(), process->threads_size() == 0 ? "" : process->threads(0).comm());
     std::string text;
     std::size_t count = 0;
-    for (const auto& [pid, name] : names) {
-      if (count++ == kMostNamed) return text + fmt::format(" and {} more", names.size() - kMostNamed);
-      text += fmt::format("{}pid {} ({})", text.empty() ? "" : ", ", pid, name);
+    for (const auto& [pid, process] : processes) {
+      if (count++ == kMostNamed) return text + fmt::format(" and {} more", processes.size() - kMostNamed);
+      text += fmt::format("{}pid {} ({})", text.empty() ? "" : ", ", pid,
+                          process->threads_size() == 0 ? "" : process->threads(0).comm());
     }
     return text;
   }

@@ -49,7 +49,8 @@ constexpr int kPriorities = 10'000;
 
 constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
 
-constexpr std::size_t kLeastRoom = 4096;  // connections
+// Connections: more than a tree makes between the look at it and its freeze.
+constexpr std::size_t kLeastRoom = 65536;
 
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
@@ -158,7 +159,7 @@ Result<NetworkLock> NetworkLock::attach(std::size_t expected) {
 }
 
 Result<NetworkLock> NetworkLock::attach(LockMethod method, std::size_t expected) {
-  // A large map takes milliseconds to make.
+  // Of a large map the table of buckets takes milliseconds to make.
   const std::size_t room = std::clamp<std::size_t>(expected * 4, kLeastRoom, LOCK_MOST_CONNECTIONS);
   TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method, room));
   NetworkLock lock;

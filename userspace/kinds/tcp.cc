@@ -241,7 +241,11 @@ void take_as_closed(pb::Tcp& tcp) {
 bool is_tied_to_descriptors(const pb::File& file) {
   if (!is_tcp(file)) return false;
   auto tcp = tcp_of(file);
-  return tcp && (is_connection(*tcp) || was_connection(*tcp) || tcp->state() == kTcpSynSent);
+  return tcp && is_tied_to_descriptors(*tcp);
+}
+
+bool is_tied_to_descriptors(const pb::Tcp& tcp) {
+  return is_connection(tcp) || was_connection(tcp) || tcp.state() == kTcpSynSent;
 }
 
 std::uint32_t unread_end(const pb::TcpConnection& connection) {

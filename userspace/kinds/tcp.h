@@ -3,6 +3,7 @@
 // (dump/connections.cc), what is done when all are made (restore/connections.cc).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -45,6 +46,7 @@ void take_as_closed(pb::Tcp& tcp);
 
 // A connection, or what is left of one: dump and restore have to find it in a process' descriptors.
 bool is_tied_to_descriptors(const pb::File& file);
+bool is_tied_to_descriptors(const pb::Tcp& tcp);
 
 // How far the bytes go in sequence numbers, FINs left out.
 std::uint32_t unread_end(const pb::TcpConnection& connection);
@@ -60,5 +62,13 @@ enum TcpRepair : int {
   kRepairOffQuietly = -1,  // without a window probe
 };
 enum TcpQueue : int { kNoQueue = 0, kReceiveQueue = 1, kSendQueue = 2 };
+
+// SO_RCVBUF or SO_SNDBUF, as getsockopt(2) shows it, under which `bytes` have room however they are packed;
+// no more than the kernel's own limit (net/core/sock.c:__sock_set_rcvbuf()).
+inline std::uint32_t buffer_with_room(std::uint32_t usual, std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = 0x7ffffffe;
+  return static_cast<std::uint32_t>(
+      std::min(kMost, std::max<std::uint64_t>(usual, bytes * 4 + (std::uint64_t{1} << 20))));
+}
 
 }  // namespace bpfckpt::kinds

@@ -206,8 +206,8 @@ Result<void> SocketPlan::connected() {
   // What once had room may be packed less densely now.
   const bool tight = unread > tcp_.common().receive_buffer() / 8 || sent > tcp_.common().send_buffer() / 8;
   if (tight)
-    buffers(std::max(tcp_.common().receive_buffer(), unread * 4 + (1U << 20)),
-            std::max(tcp_.common().send_buffer(), sent * 4 + (1U << 20)));
+    buffers(buffer_with_room(tcp_.common().receive_buffer(), unread),
+            buffer_with_room(tcp_.common().send_buffer(), sent));
   if (unread != 0) {
     set_queue(kReceiveQueue);
     TRY(fill(connection.unread(), unread));

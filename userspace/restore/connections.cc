@@ -98,8 +98,7 @@ Connections::Connections(const image::ImageReader& reader, const std::vector<std
       unread_ = fail(std::move(tcp.error()));
       return;
     }
-    if (kinds::is_connection(*tcp) || kinds::was_connection(*tcp) || tcp->state() == kinds::kTcpSynSent)
-      connections_.push_back({&file, std::move(*tcp)});
+    if (kinds::is_tied_to_descriptors(*tcp)) connections_.push_back({&file, std::move(*tcp)});
   }
   if (connections_.empty()) return;
   for (const pb::Process& process : reader.model().tasks.processes()) {
@@ -219,8 +218,7 @@ Result<void> Connections::send_rest(const One& one, int fd) {
       TRY_ASSIGN(image, reader_.open_raw(content.image()));
     }
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE,
-        static_cast<int>(
-            std::max<std::uint64_t>(one.tcp.common().send_buffer(), content.size() * 4 + (1 << 20)) / 2));
+        static_cast<int>(kinds::buffer_with_room(one.tcp.common().send_buffer(), content.size()) / 2));
     std::vector<char> bytes(std::min<std::size_t>(content.size() - sent, 1 << 20));
     for (std::uint64_t done = sent; done < content.size();) {
       const std::size_t len = std::min<std::size_t>(bytes.size(), content.size() - done);
