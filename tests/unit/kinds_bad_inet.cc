@@ -135,7 +135,6 @@ TEST_CASE("packet") {
   CHECK_FALSE(refused([](pb::PacketSocket&) {}));
   CHECK(refused([](pb::PacketSocket& it) { it.mutable_common()->set_family(AF_INET); }));
   CHECK(refused([](pb::PacketSocket& it) { it.set_protocol(0x10000); }));
-  CHECK(refused([](pb::PacketSocket& it) { it.set_rings(1); }));
   CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_count(0); }));
   CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_count(1u << 31); }));
   CHECK(refused([](pb::PacketSocket& it) { it.mutable_memberships(0)->set_type(0x10000); }));
@@ -147,6 +146,39 @@ TEST_CASE("packet") {
     it.set_has_fanout(true);
     it.set_fanout(7 << 16);
   }));
+}
+
+TEST_CASE("rings of packets") {
+  auto refused = [](const std::function<void(pb::PacketSocket&, pb::PacketRing&)>& change) {
+    pb::PacketSocket socket;
+    socket.mutable_common()->set_family(AF_PACKET);
+    socket.mutable_common()->set_type(SOCK_RAW);
+    socket.set_version(1);
+    pb::PacketRing& ring = *socket.mutable_receive_ring();
+    ring.set_blocks(4);
+    ring.set_block_bytes(4096);
+    ring.set_frame_bytes(1024);
+    ring.set_frames(16);
+    ring.set_position(15);
+    ring.mutable_content()->set_image("contents");
+    ring.mutable_content()->set_size(16384);
+    ring.mutable_content()->add_extents()->set_length(16384);
+    change(socket, ring);
+    return is_refused(kind_plan::file_with("packet", socket));
+  };
+  CHECK_FALSE(refused([](pb::PacketSocket&, pb::PacketRing&) {}));
+  CHECK(refused([](pb::PacketSocket& it, pb::PacketRing&) { it.set_version(3); }));
+  CHECK(refused([](pb::PacketSocket& it, pb::PacketRing&) { it.mutable_send_ring(); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_blocks(0); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_blocks(5); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_block_bytes(4095); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_frame_bytes(0); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_frame_bytes(8192); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_frames(17); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.set_position(16); }));
+  CHECK(refused([](pb::PacketSocket& it, pb::PacketRing&) { it.set_version(2); }));  // of 4 blocks
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.mutable_content()->set_size(1); }));
+  CHECK(refused([](pb::PacketSocket&, pb::PacketRing& ring) { ring.mutable_content()->clear_extents(); }));
 }
 
 TEST_CASE("udp and raw") {

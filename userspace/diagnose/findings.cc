@@ -13,6 +13,7 @@
 #include "kinds/late.h"
 #include "kinds/marks.h"
 #include "kinds/names.h"
+#include "kinds/packet.h"
 #include "kinds/procfs.h"
 #include "kinds/tcp.h"
 #include "model/details.h"
@@ -201,7 +202,8 @@ class Finder {
         finding = unsupported("unsupported-file", "its kind is not known");
       else if (kind->connect != nullptr || kind->make_inside != nullptr ||
                kinds::find_watcher(kind->name) != nullptr || kinds::shows_descriptor(file) ||
-               kinds::is_tied_to_descriptors(file) || locks_.contains(file.id()))
+               kinds::is_tied_to_descriptors(file) || kinds::has_packet_ring(file) ||
+               locks_.contains(file.id()))
         finding = unsupported("in-flight", "it is in flight in a socket's queue, and no process has it open");
       else if (kind->diagnose != nullptr && !waits(*kind))
         finding = kind->diagnose(file, index_.object(file.object_id()), policy_);
@@ -309,6 +311,8 @@ class Finder {
       if (Finding finding = look_at_watched(vma); finding.verdict != Verdict::Ok) return finding;
     if (const pb::File* ring = index_.file(vma.file_id()); ring != nullptr && ring->kind() == "io_uring")
       return kinds::look_at_uring_mapping(vma, *ring);
+    if (const pb::File* ring = index_.file(vma.file_id()); ring != nullptr && ring->kind() == "packet")
+      return kinds::look_at_packet_mapping(vma, *ring, has_descriptor(ring->id()));
     if (vma.flags() & (vm::kIo | vm::kPfnMap))
       return unsupported("device-memory", "it maps a device's memory");
     if ((vma.flags() & vm::kHugeTlb) && vma.kind() == pb::ANONYMOUS_PRIVATE)
@@ -324,6 +328,13 @@ class Finder {
         return kind->diagnose(*file, index_.object(file->object_id()), policy_);
     }
     return {};
+  }
+
+  bool has_descriptor(std::uint32_t file_id) const {
+    return std::ranges::any_of(model_.files.tables(), [&](const pb::FdTable& table) {
+      return std::ranges::any_of(table.entries(),
+                                 [&](const pb::FdEntry& entry) { return entry.file_id() == file_id; });
+    });
   }
 
   // kinds/userfaultfd.cc says what can be taken.

@@ -3,10 +3,12 @@
 //
 // A packet socket gets what comes and goes at one interface, or at all, of one protocol. Kept: which, its
 // memberships (promiscuous mode among them), options, filters, the group among whose sockets packets are
-// spread. Not kept: packets that were received and not read, and the statistics. Ring buffers are memory that
-// the kernel and the process write at once, in the middle of which nothing can be set: refused.
+// spread, ring buffers with what is in them (kinds/packet_ring.cc). Not kept: packets that were received and
+// not read, but for those in a ring, and the statistics.
 //
-// A restored one is bound last, so that nothing comes that its filter would have kept out.
+// A restored one is bound last, so that nothing comes that its filter would have kept out; where it has
+// rings, when they are as they were (restore/packet_rings.cc).
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -19,6 +21,7 @@
 #include "images/kinds/packet.pb.h"
 #include "kinds/kind.h"
 #include "kinds/objects.h"
+#include "kinds/packet.h"
 #include "kinds/socket.h"
 
 namespace bpfckpt::kinds {
@@ -28,6 +31,7 @@ extern const Kind kPacket;
 namespace {
 
 constexpr std::uint32_t kMostCount = 1 << 16;
+constexpr int kLockFilter = 44;  // SO_LOCK_FILTER
 
 // In the order in which they are set. All are 0 in a new socket, and all are integers.
 constexpr int kOptions[] = {
@@ -44,6 +48,17 @@ constexpr int kOptions[] = {
     24,  // PACKET_VNET_HDR_SZ, since 6.6
 };
 
+void describe_ring(const packet_ring_part& part, bool of_blocks, pb::PacketRing& ring) {
+  ring.set_blocks(part.blocks);
+  ring.set_block_bytes(part.block_bytes);
+  ring.set_frame_bytes(part.frame_bytes);
+  ring.set_frames(part.frames);
+  ring.set_position(of_blocks ? part.active_block : part.head);
+  ring.set_retire_ms(part.retire_ms);
+  ring.set_private_bytes(part.private_bytes);
+  ring.set_features(part.features);
+}
+
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*) {
   const socket_record* part = socket_record_of(record);
   if (part == nullptr) return fail(Error::bug("a socket without its record"));
@@ -55,7 +70,10 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   socket.set_interface(static_cast<std::uint32_t>(std::max(packet.interface, 0)));
   socket.set_has_fanout(packet.fanout != 0);
   socket.set_copy_threshold(static_cast<std::uint32_t>(packet.copy_threshold));
-  socket.set_rings(packet.rings);
+  socket.set_version(packet.version);
+  if (packet.rx.blocks != 0)
+    describe_ring(packet.rx, packet.version == TPACKET_V3, *socket.mutable_receive_ring());
+  if (packet.tx.blocks != 0) describe_ring(packet.tx, false, *socket.mutable_send_ring());
   socket.set_more_memberships(packet.memberships > PACKET_MEMBERSHIPS);
   for (std::uint32_t i = 0; i < std::min<std::uint32_t>(packet.memberships, PACKET_MEMBERSHIPS); i++) {
     const packet_membership& seen = packet.membership[i];
@@ -85,6 +103,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
     if (const int value = read(name); value != 0)
       add_option(*socket.mutable_common(), SOL_PACKET, name, value);
   if (socket.has_fanout()) socket.set_fanout(static_cast<std::uint32_t>(read(PACKET_FANOUT)));
+  TRY(read_rings(context, fd.get(), socket));
   pack(socket, *file.mutable_detail());
   return {};
 }
@@ -105,7 +124,7 @@ Result<void> check(const pb::PacketSocket& socket) {
   TRY(check_socket(socket.common(), "packet socket"));
   if (socket.common().family() != AF_PACKET) return bad("of another family");
   if (socket.protocol() > 0xffff) return bad("bad protocol");
-  if (socket.rings() != 0) return bad("ring buffers");
+  TRY(check_rings(socket));
   if (spread_by_program(socket)) return bad("a program that spreads packets");
   if (socket.memberships_size() > PACKET_MEMBERSHIPS) return bad("too many memberships");
   for (const pb::PacketMembership& membership : socket.memberships())
@@ -115,12 +134,23 @@ Result<void> check(const pb::PacketSocket& socket) {
   return {};
 }
 
+bool is_filter_lock(const pb::SocketOption& option) {
+  return option.level() == SOL_SOCKET && option.name() == kLockFilter;
+}
+
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*) {
   TRY_ASSIGN(const pb::PacketSocket socket, unpack<pb::PacketSocket>(file.detail(), "packet socket"));
   TRY(check(socket));
   // Of no protocol: nothing comes yet.
   pb::Socket common = socket.common();
   common.set_protocol(0);
+  const bool late = has_ring(socket);
+  if (late) {
+    // What turns the rings must not be kept out.
+    common.clear_filter();
+    auto& options = *common.mutable_options();
+    options.erase(std::remove_if(options.begin(), options.end(), is_filter_lock), options.end());
+  }
   const Operand fd = Operand::result(plan_socket(plan, file, common));
   auto set = [&](int name, const auto& value, const char* note) {
     plan.call(kSelf, SYS_setsockopt,
@@ -139,7 +169,10 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
       plan.call(kSelf, SYS_setsockopt,
                 {fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, Operand::data(block), sizeof request}, "membership");
   }
-  plan_socket_options(plan, fd, socket.common(), OptionTime::Filled);
+  plan_socket_options(plan, fd, common, OptionTime::Filled);
+  plan_rings(plan, fd, socket);
+  plan.set_file(file.id(), fd);
+  if (late) return {};
   if (socket.protocol() != 0 || socket.interface() != 0) {
     sockaddr_ll name{};
     name.sll_family = AF_PACKET;
@@ -148,7 +181,6 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
     plan.call(kSelf, SYS_bind, {fd, Operand::data(plan.bytes_of(name)), sizeof name}, "packet socket");
   }
   if (socket.has_fanout()) set(PACKET_FANOUT, socket.fanout(), "group");
-  plan.set_file(file.id(), fd);
   return {};
 }
 
@@ -159,11 +191,6 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
   auto socket = unpack<pb::PacketSocket>(file.detail(), "packet socket");
   if (!socket) return unsupported("packet", socket.error().message());
   if (Finding finding = judge_socket(socket->common()); finding.verdict != Verdict::Ok) return finding;
-  if (socket->rings() != 0)
-    return unsupported("packet-ring", fmt::format("it has ring buffers ({}), which cannot be taken yet",
-                                                  socket->rings() == 1   ? "PACKET_RX_RING"
-                                                  : socket->rings() == 2 ? "PACKET_TX_RING"
-                                                                         : "PACKET_RX_RING, PACKET_TX_RING"));
   if (spread_by_program(*socket))
     return unsupported("packet-fanout",
                        "a program spreads the packets of its group (PACKET_FANOUT_CBPF, PACKET_FANOUT_EBPF), "
@@ -180,18 +207,40 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 
 }  // namespace
 
+bool is_packet(const pb::File& file) {
+  return file.kind() == kPacket.name && (file.flags() & O_PATH) == 0;
+}
+
+Result<pb::PacketSocket> packet_of(const pb::File& file) {
+  return unpack<pb::PacketSocket>(file.detail(), "packet socket");
+}
+
+bool has_packet_ring(const pb::File& file) {
+  if (!is_packet(file)) return false;
+  auto socket = packet_of(file);
+  return socket && has_ring(*socket);
+}
+
 extern const Kind kPacket = {
     .name = "packet",
     .kept =
         "packet sockets: protocol, interface, memberships (promiscuous mode, addresses), options, filters, "
-        "the "
-        "fanout group",
-    .not_kept = "packets that were received and not read; statistics; the most members of a fanout group",
-    .refused = "ring buffers; fanout by a program; more than 8 memberships; a socket whose interface is gone",
+        "the fanout group, ring buffers (TPACKET_V1 to V3, mapped, with what is in them)",
+    .not_kept =
+        "packets that were received and not read, but for those in ring buffers; of TPACKET_V3 those in the "
+        "block "
+        "that the kernel fills, and sequence numbers of blocks; statistics; the most members of a fanout "
+        "group",
+    .refused =
+        "mappings of a part of ring buffers; fanout by a program; more than 8 memberships; a socket whose "
+        "interface "
+        "is gone",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,
     .diagnose = diagnose,
+    .map_all = map_packet_rings,
+    .mappable = true,
 };
 
 }  // namespace bpfckpt::kinds

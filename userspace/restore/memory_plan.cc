@@ -57,7 +57,7 @@ bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
 // Rings that the kernel shares with the process are mapped when they are made, which is later.
 bool is_ring(const ModelIndex& index, const pb::Vma& vma) {
   const pb::File* file = index.file(vma.file_id());
-  return file != nullptr && (file->kind() == "aio" || file->kind() == "io_uring");
+  return file != nullptr && (file->kind() == "aio" || file->kind() == "io_uring" || file->kind() == "packet");
 }
 
 bool has_memory_policy(const pb::AddressSpace& mm) {

@@ -21,6 +21,7 @@
 #include "restore/connections.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
+#include "restore/packet_rings.h"
 #include "restore/segment_checks.h"
 #include "restore/socket_checks.h"
 #include "restore/terminal.h"
@@ -193,6 +194,7 @@ Result<Outcome> restore(const Options& options) {
   target::RobustList robust;
   Executor executor(plan, reader, waiter, robust, options.special_mappings, {.sibling = options.sibling});
   TRY(executor.run());
+  TRY(fill_packet_rings(reader, inherited));
   TRY(options.at_stage("post-restore", executor.root()));
   TRY(contents.wait());
 

@@ -370,7 +370,8 @@ class Taker {
     if (path_at > 0) area.path = without_ghost_suffix(line.substr(path_at));
     area.backed = inode != 0;
     area.shared = perms[3] == 's';
-    area.what = fmt::format("{} {}", perms, area.path);
+    // The number of a socket's inode is in its name, and is the kernel's to give.
+    area.what = fmt::format("{} {}", perms, area.path.starts_with("socket:[") ? "socket" : area.path);
     if (area.backed) area.what += " " + object_id(area.path, makedev(dev_major, dev_minor), inode);
     return area;
   }
