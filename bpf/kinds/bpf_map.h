@@ -55,18 +55,20 @@ static __always_inline bool is_bpf_map(const struct inode_part *inode, const cha
 	return is_anonymous(inode, name, "bpf-map");
 }
 
+/* An error pointer where the value is no structure (kernel/bpf/syscall.c:map_check_btf()). */
+static __always_inline bool is_table(const void *fields)
+{
+	return fields && (__u64)fields < (__u64)-4095;
+}
+
 static __always_inline bool has_special_fields(const struct bpf_map *map)
 {
 	const struct bpf_map___v61 *old = (const void *)map;
 
-	/* an error pointer where the value is no structure (kernel/bpf/syscall.c:map_check_btf()) */
-	if (bpf_core_field_exists(map->record)) {
-		__u64 fields = (__u64)BPF_CORE_READ(map, record);
-
-		return fields && fields < (__u64)-4095;
-	}
+	if (bpf_core_field_exists(map->record))
+		return is_table(BPF_CORE_READ(map, record));
 	return BPF_CORE_READ(old, spin_lock_off) >= 0 || BPF_CORE_READ(old, timer_off) >= 0 ||
-	       BPF_CORE_READ(old, kptr_off_tab);
+	       is_table(BPF_CORE_READ(old, kptr_off_tab));
 }
 
 static __always_inline void fill_bpf_map(const struct file *file, struct bpf_map_record *out)

@@ -7,7 +7,9 @@
 void cr::test() {
   constexpr int kRequests = 32;
   constexpr std::size_t kBytes = 1 << 20;
-  const int fd = make_file("data", {}, O_RDWR | O_DIRECT);
+  const int fd = ::open((directory() + "/data").c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
+  if (fd < 0 && errno == EINVAL) skip("machine: a file system that takes O_DIRECT");
+  REQUIRE(fd >= 0);
   char* memory = map(kBytes);
   std::memset(memory, 'a', kBytes);
   aio_context_t ring = 0;
