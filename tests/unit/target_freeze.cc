@@ -22,18 +22,21 @@ using victim::until;
 }  // namespace
 
 TEST_CASE("freeze stops threads and children, and lets them go") {
-  Shared<std::atomic<int>> counters;
+  Shared<std::atomic<int>> counters, started;
   Process process([&] {
     for (int i = 0; i < 3; ++i)
       std::thread([&] {
+        ++*started;
         for (;;) ++*counters;
       }).detach();
-    if (::fork() == 0)
+    if (::fork() == 0) {
+      ++*started;
       for (;;) ++*counters;
+    }
     for (;;) ::pause();
     return 0;
   });
-  until([&] { return *counters > 1000; });
+  until([&] { return *started == 4 && *counters > 1000; });
   Waiter waiter;
   auto tree = freeze(waiter, victim::tree_reader(process.pid()));
   REQUIRE_MESSAGE(tree, tree.error().message());
