@@ -102,5 +102,5 @@ parent = subprocess.Popen(
 )
 ckpt.wait_until("the tree", lambda: state() in ("S", "R") and int(ckpt.stat_fields(app.pid)[1]) == parent.pid)
 open(go_on, "w").close()
-out = parent.communicate(timeout=60)[0].decode()
+out = parent.communicate(timeout=60 * ckpt.PATIENCE)[0].decode()
 expect(out == f"parent of {pid} status 0\n", out)

@@ -36,8 +36,12 @@ def need(program):
     return shutil.which(program) or skip(f"program {program}")
 
 
+# An emulated guest is slow: all that may take its time gets so many times more there.
+PATIENCE = max(1, int(os.environ.get("BPFCKPT_TEST_PATIENCE", "1")))
+
+
 def wait_until(what, condition, timeout_s=60):
-    end = time.monotonic() + timeout_s
+    end = time.monotonic() + timeout_s * PATIENCE
     while not condition():
         if time.monotonic() > end:
             fail(f"gave up waiting for {what}")
@@ -142,7 +146,7 @@ def run(argv, timeout_s=60, **options):
     # Not through subprocess.run: the subreaper's waitpid(-1) must not race with its own.
     process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)
     try:
-        status = process.wait(timeout_s)
+        status = process.wait(timeout_s * PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

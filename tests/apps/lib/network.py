@@ -74,7 +74,7 @@ def receive(connection, length):
 
 def connect(host, port):
     connection = socket.create_connection((host, port))
-    connection.settimeout(60)
+    connection.settimeout(60 * ckpt.PATIENCE)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

@@ -8,6 +8,8 @@ import struct
 import subprocess
 import time
 
+import ckpt
+
 
 class Failed(Exception):
     """An error that the server reported."""
@@ -49,10 +51,10 @@ class Client:
     """One connection. Queries are texts of the simple protocol; values come back as texts."""
 
     def __init__(self, address, patience_s=60):
-        end = time.monotonic() + patience_s
+        end = time.monotonic() + patience_s * ckpt.PATIENCE
         while True:
             self.socket = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
-            self.socket.settimeout(120)
+            self.socket.settimeout(120 * ckpt.PATIENCE)
             try:
                 self.socket.connect(address)
                 self.file = self.socket.makefile("rb")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A part of the suite under other kernels, in bounded time, on a machine of which nothing is known.
+
+What fails it: a test that fails in two guests, one after the other; a test that is skipped and should not be; what the
+kernel says of a bug while the tests run; a guest that ends by itself in the middle of them, twice. What is told and does
+not fail it: that a guest does not start or does not come to its end in time, that a kernel cannot be fetched, what a
+kernel says of itself before the tests begin, and, of an emulated machine, that something took it long.
+"""
+import re
+import time
+
+from guests import TOOK_LONG, Run, lines_of, HERE, say
+from results import Results, read_results, results_so_far, wrong_skips
+
+# Of a guest's time: what it may need to boot and to end.
+AROUND_THE_TESTS = 180
+LEAST_SECONDS = 420
+MOST_SECONDS = 1500
+
+
+def exactly(tests):
+    return "^(" + "|".join(tests) + ")$"
+
+
+class KernelInCi:
+    """One kernel's share of the time."""
+
+    def __init__(self, guest, name, kernel, build, until):
+        self.guest, self.name, self.kernel, self.build, self.until = guest, name, kernel, build, until
+        self.wrong = []
+
+    def left(self):
+        return self.until - time.monotonic()
+
+    def boot(self, label, tests):
+        """A run of those tests (regular expressions) that its guest at least began; None where none did."""
+        for attempt in (1, 2):
+            limit = self.left()
+            if limit < LEAST_SECONDS:
+                say(f"{label}: NOT RUN: {max(limit, 0):.0f} s are left, which is too little")
+                return None
+            run = Run(self.guest, label, self.kernel, self.build, int(limit - AROUND_THE_TESTS))
+            run.script("test", "-j", self.guest.cpus(), "-R", exactly(tests), limit=limit)
+            run.late = run.late or run.status() == "124"
+            self.judge_messages(run)
+            if run.began() and (run.late or run.status()):
+                return run
+            if run.began() and attempt == 2:
+                self.wrong.append(f"the guest ended in the middle of the tests, twice; see {run.out}/console.log")
+            elif run.late:
+                say(f"{label}: NOT RUN: the guest did not boot in {limit:.0f} s; see {run.out}/console.log")
+                return None
+            else:
+                say(f"{label}: the guest {'ended in the middle of the tests' if run.began() else 'did not start'}"
+                    f"{', once more' if attempt == 1 else ': NOT RUN'}; see {run.out}/console.log")
+        return None
+
+    def judge_messages(self, run):
+        for message in run.boot_messages:
+            say(f"{run.name}: told, not counted: the kernel said at boot: {message}")
+        for message in run.messages:
+            if not run.guest.kvm and TOOK_LONG.search(message):
+                say(f"{run.name}: told, not counted: the emulated machine was slow: {message}")
+            else:
+                self.wrong.append(f"kernel message: {message}")
+
+    def results(self, run):
+        results = (None if run.late else read_results(run.out)) or results_so_far(run.out)
+        if run.late:
+            say(f"{run.name}: NOT FINISHED after {run.age():.0f} s: this machine is too slow for it")
+        say(f"{run.name}: {results.words()} after {run.age():.0f} s; results in {run.out}")
+        return results
+
+    def judge_again(self, failed):
+        """Each test that failed gets a second guest; told is what both said."""
+        again = self.boot(f"{self.name}-again", [re.escape(test) for test in failed])
+        second = self.results(again) if again else Results([], [], [])
+        for test in failed:
+            if test in second.failed:
+                self.wrong.append(f"failed twice, in two guests: {test}")
+            elif test in second.passed:
+                say(f"{self.name}: NEEDED TWO TRIES: {test}: failed in the first guest, passed in a second one")
+            else:
+                say(f"{self.name}: FAILED ONCE: {test}: there was no time for a second guest; not counted")
+
+    def run(self):
+        """True if nothing is wrong."""
+        run = self.boot(self.name, lines_of(HERE / "ci-tests.txt"))
+        if run:
+            results = self.results(run)
+            if not run.late and not results.passed:
+                self.wrong.append("no test ran")
+            self.wrong += wrong_skips(results, self.name, complete=False)
+            if results.failed:
+                say(f"{self.name}: failed in the first guest: {' '.join(results.failed)}")
+                self.judge_again(results.failed)
+        for line in self.wrong:
+            say(f"{self.name}: FAILED: {line}")
+        return not self.wrong
+
+
+def run_ci(guest, kernels, build, until):
+    """All of them until then (time.monotonic()), each with its share; True if nothing is wrong."""
+    good = True
+    for i, (name, kernel) in enumerate(kernels):
+        share = min(MOST_SECONDS, (until - time.monotonic()) / (len(kernels) - i))
+        good = KernelInCi(guest, name, kernel, build, time.monotonic() + share).run() and good
+    return good
