@@ -29,6 +29,8 @@ for subject, code in ((f"fd {write_end}", "pipe-outside"), (f"fd {locked}", "fil
     item = items.get(subject)
     if item is None or item["code"] != code or us not in item["reason"]:
         ckpt.fail(f"{subject} should be {code}, of {us}: {items}")
+    if item.get("holders") != [{"pid": os.getpid(), "command": ckpt.read("/proc/self/comm").strip()}]:
+        ckpt.fail(f"{subject}: its holders: {item}")
 # When nobody else has them any more, there is nothing to be told.
 os.close(read_end)
 os.close(locked)

@@ -195,9 +195,10 @@ Result<void> keep_lasting_sharing(std::vector<Diagnosed>& processes, const DumpP
 Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
                                                  const std::function<Result<Model>()>& look,
                                                  const DumpPolicy& policy,
-                                                 const std::vector<SpecialMapping>& special) {
+                                                 const std::vector<SpecialMapping>& special,
+                                                 diagnose::Names& names, bool refused_only) {
   TRY_ASSIGN(Model model, look());
-  std::vector<Diagnosed> processes = diagnose_model(model, policy);
+  std::vector<Diagnosed> processes = diagnose_model(model, policy, names, refused_only);
   TRY(keep_lasting_sharing(processes, policy, look));
   std::vector<Item> more = find_lasting_shape(model, special, look);
   TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
@@ -210,15 +211,18 @@ Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
   return processes;
 }
 
-Result<std::vector<Diagnosed>> every_process(Collector& collector, const DumpPolicy& policy,
+Result<std::vector<Diagnosed>> every_process(Collector& collector, const DiagnoseOptions& options,
                                              const std::vector<SpecialMapping>& special) {
+  // The table has only what is refused.
+  const bool refused_only = options.unsupported_only || !options.common.json;
+  diagnose::Names names;
   TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
   std::vector<Diagnosed> processes;
   for (const TaskSummary& task : tasks) {
     if (task.tid != task.tgid || task.tgid == static_cast<std::uint32_t>(::getpid())) continue;
     auto one = look_and_diagnose(
-        collector, [&] { return diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid)); }, policy,
-        special);
+        collector, [&] { return diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid)); },
+        options.policy, special, names, refused_only);
     if (!one && one.error().code() == Error::Code::TargetGone) continue;
     if (!one) return fail(std::move(one.error()));
     Diagnosed process = std::move(one->front());
@@ -237,6 +241,12 @@ Verdict Diagnosed::verdict() const {
 }
 
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy) {
+  diagnose::Names names;
+  return diagnose_model(model, policy, names, false);
+}
+
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
+                                      bool refused_only) {
   std::vector<Diagnosed> processes;
   std::map<std::uint32_t, std::size_t> places;
   for (const pb::Process& process : model.tasks.processes()) {
@@ -247,8 +257,8 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
                          word(process.state()),
                          {}});
   }
-  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = false});
-  std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
+  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = refused_only});
+  std::ranges::move(diagnose::find_covered(model, names), std::back_inserter(items));
   for (Item& item : items) processes[places.at(item.pid)].items.push_back(std::move(item));
   return processes;
 }
@@ -300,10 +310,17 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
       const kinds::Finding& finding = item.finding;
       if (options.unsupported_only && finding.verdict == Verdict::Ok) continue;
       out << fmt::format(
-          R"({}{{"subject":{},"name":{},"kind":{},"verdict":{},"code":{},"reason":{},"hint":{}}})",
+          R"({}{{"subject":{},"name":{},"kind":{},"verdict":{},"code":{},"reason":{},"hint":{})",
           between_items, json_quote(item.subject), json_quote(item.name), json_quote(item.kind),
           json_quote(json_word(finding.verdict)), json_quote(finding.code), json_quote(finding.reason),
           json_quote(finding.hint));
+      const char* before_holder = R"(,"holders":[)";
+      for (const diagnose::Holder& holder : item.holders) {
+        out << fmt::format(R"({}{{"pid":{},"command":{}}})", before_holder, holder.pid,
+                           json_quote(holder.command));
+        before_holder = ",";
+      }
+      out << (item.holders.empty() ? "}" : "]}");
       between_items = ",";
     }
     out << "]}";
@@ -317,10 +334,11 @@ Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;
   if (options.all) {
-    TRY_ASSIGN(processes, every_process(collector, options.policy, special));
+    TRY_ASSIGN(processes, every_process(collector, options, special));
   } else {
     auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
-    TRY_ASSIGN(processes, look_and_diagnose(collector, look, options.policy, special));
+    diagnose::Names names;
+    TRY_ASSIGN(processes, look_and_diagnose(collector, look, options.policy, special, names, false));
     name_all_holders(collector, processes);
   }
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "cmd/options.h"
+#include "diagnose/covered.h"
 #include "diagnose/findings.h"
 
 namespace bpfckpt {
@@ -28,6 +29,9 @@ struct Diagnosed {
 };
 
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy);
+// The same for one model of many. Where `refused_only`, nothing is put together for what is all right.
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
+                                      bool refused_only);
 bool is_dumpable(const std::vector<Diagnosed>& processes);
 
 // Everything about each process; `unsupported_only` leaves out what is Ok.

@@ -53,30 +53,43 @@ struct Place {
   }
 };
 
-bool is_covered(const pb::File& file, const Place& place) {
+bool is_covered(const pb::File& file, const Place& place, Names& names) {
   const std::string& path = file.path().path();
   if (file.kind() != "regular" || file.object_id() != 0 || file.path().deleted() || path.empty() ||
       path.front() != '/')
     return false;
-  struct stat named, open;
-  const bool found = ::lstat(path.c_str(), &named) == 0;
+  const struct stat* named = names.look_up(path);
+  const bool found = named != nullptr;
   if (!found && errno != ENOENT && errno != ENOTDIR) return false;  // restore says it where it matters
-  if (found && named.st_ino == file.inode().number() && named.st_dev == file.inode().device()) return false;
+  if (found && named->st_ino == file.inode().number() && named->st_dev == file.inode().device()) return false;
   // Some file systems have other numbers for stat(2) than for themselves (overlayfs, btrfs); and of a running
   // process the file may have been renamed or closed since.
+  struct stat open;
   std::string now;
-  return place.look(open, now) && now == path && !(found && same(named, open));
+  return place.look(open, now) && now == path && !(found && same(*named, open));
 }
 
 }  // namespace
 
+const struct stat* Names::look_up(const std::string& path) {
+  auto [it, fresh] = found_.try_emplace(path);
+  if (fresh) it->second.error = ::lstat(path.c_str(), &it->second.facts) == 0 ? 0 : errno;
+  errno = it->second.error;
+  return it->second.error == 0 ? &it->second.facts : nullptr;
+}
+
 std::vector<Item> find_covered(const Model& model) {
+  Names names;
+  return find_covered(model, names);
+}
+
+std::vector<Item> find_covered(const Model& model, Names& names) {
   std::vector<Item> items;
   std::set<std::uint32_t> seen;
   const ModelIndex index(model);
   auto look_at = [&](std::uint32_t id, const Place& place) {
     const pb::File* file = index.file(id);
-    if (file == nullptr || !seen.insert(id).second || !is_covered(*file, place)) return;
+    if (file == nullptr || !seen.insert(id).second || !is_covered(*file, place, names)) return;
     items.push_back(
         {place.process->pid(),
          place.subject(),

@@ -2,6 +2,10 @@
 // Files whose path leads to something else by now.
 #pragma once
 
+#include <sys/stat.h>
+
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "diagnose/findings.h"
@@ -14,5 +18,20 @@ namespace bpfckpt::diagnose {
 //
 // Looks every path up once, so this is for when nobody waits: not for the frozen window.
 std::vector<Item> find_covered(const Model& model);
+
+// Where the names of many models lead, each looked up once.
+class Names {
+ public:
+  // Null, with errno as it was then: lstat(2) failed.
+  const struct stat* look_up(const std::string& path);
+
+ private:
+  struct Found {
+    int error;
+    struct stat facts;
+  };
+  std::unordered_map<std::string, Found> found_;
+};
+std::vector<Item> find_covered(const Model& model, Names& names);
 
 }  // namespace bpfckpt::diagnose

@@ -13,14 +13,21 @@
 
 namespace bpfckpt::diagnose {
 
+// A process outside of the tree that has the other end of something, or has it too.
+struct Holder {
+  std::uint32_t pid = 0;
+  std::string command;
+};
+
 // One thing that somebody may have to know. `subject` says what it is: "fd 7", "mapping 7f..-7f..",
 // "executable", "thread 4712", "process"; `name` is what it leads to or is called, and may be empty.
 struct Item {
   std::uint32_t pid = 0;
   std::string subject;
   std::string name;
-  std::string kind;        // of a file: its stem; else "memory", "process", "thread"
-  kinds::Finding finding;  // Ok with a reason is a note
+  std::string kind;                  // of a file: its stem; else "memory", "process", "thread"
+  kinds::Finding finding;            // Ok with a reason is a note
+  std::vector<Holder> holders = {};  // by pid; of what reaches out of the tree (holders.h)
 };
 
 // The code of a finding that two looks at a running tree have to agree on.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <set>
 #include <unordered_map>
 
@@ -13,6 +12,7 @@ namespace bpfckpt::diagnose {
 namespace {
 
 constexpr std::size_t kMostNamed = 3;
+constexpr std::size_t kMostListed = 100;
 
 constexpr std::string_view kFd = "fd ", kMapping = "mapping ";
 
@@ -46,23 +46,23 @@ class Holders {
     }
   }
 
-  // "pid 4711 (bash), pid 4712 (cat) and 3 more"; empty: nobody that we can see.
-  std::string of(const Item& item) const {
+  // Empty: nobody that we can see.
+  std::vector<Holder> of(const Item& item) const {
     const pb::Process* process = index_.process(item.pid);
     if (item.subject.starts_with(kMapping)) return of_mapping(process, number_of(item, kMapping, 16));
     const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
-    if (table == nullptr) return "";
+    if (table == nullptr) return {};
     const std::uint64_t fd = number_of(item, kFd, 10);
     const auto& entries = table->entries();
     const auto entry = std::ranges::lower_bound(entries, fd, {}, [](const pb::FdEntry& e) { return e.fd(); });
-    if (entry == entries.end() || entry->fd() != fd) return "";
+    if (entry == entries.end() || entry->fd() != fd) return {};
     const pb::File* file = index_.file(entry->file_id());
-    if (file == nullptr) return "";
+    if (file == nullptr) return {};
     // A lock is shared by who has the same description, a pipe by who has an end of it.
     const bool object = item.finding.code == "pipe-outside";
     const auto& map = object ? by_object_ : by_file_;
     auto it = map.find(object ? file->object_id() : file->id());
-    return it == map.end() ? "" : named(it->second);
+    return it == map.end() ? std::vector<Holder>{} : listed(it->second);
   }
 
  private:
@@ -73,33 +73,44 @@ class Holders {
     if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
   }
 
-  std::string of_mapping(const pb::Process* process, std::uint64_t start) const {
+  std::vector<Holder> of_mapping(const pb::Process* process, std::uint64_t start) const {
     const pb::AddressSpace* mm = process == nullptr ? nullptr : index_.address_space(process->mm_id());
-    if (mm == nullptr) return "";
+    if (mm == nullptr) return {};
     const auto& vmas = mm->vmas();
     const auto vma = std::ranges::lower_bound(vmas, start, {}, [](const pb::Vma& v) { return v.start(); });
     const pb::File* file = vma == vmas.end() || vma->start() != start ? nullptr : index_.file(vma->file_id());
-    if (file == nullptr) return "";
+    if (file == nullptr) return {};
     auto it = by_object_.find(file->object_id());
-    return it == by_object_.end() ? "" : named(it->second);
+    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second);
   }
 
   using Processes = std::map<std::uint32_t, const pb::Process*>;  // by pid
 
-  static std::string named(const Processes& processes) {
-    std::string text;
-    std::size_t count = 0;
+  static std::vector<Holder> listed(const Processes& processes) {
+    std::vector<Holder> holders;
     for (const auto& [pid, process] : processes) {
-      if (count++ == kMostNamed) return text + fmt::format(" and {} more", processes.size() - kMostNamed);
-      text += fmt::format("{}pid {} ({})", text.empty() ? "" : ", ", pid,
-                          process->threads_size() == 0 ? "" : process->threads(0).comm());
+      if (holders.size() == kMostListed) break;
+      holders.push_back({pid, process->threads_size() == 0 ? "" : process->threads(0).comm()});
     }
-    return text;
+    return holders;
   }
 
   ModelIndex index_;
   std::unordered_map<std::uint32_t, Processes> by_file_, by_object_;
 };
+
+// "pid 4711 (bash), pid 4712 (cat) and 3 more"
+std::string named(const std::vector<Holder>& holders) {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& [pid, command] : holders) {
+    if (count++ == kMostNamed)
+      return text + fmt::format(" and {}{} more", holders.size() - kMostNamed,
+                                holders.size() == kMostListed ? " or" : "");
+    text += fmt::format("{}pid {} ({})", text.empty() ? "" : ", ", pid, command);
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -120,9 +131,10 @@ void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std
   collector.recycle(std::move(*records));
   if (!model) return;
   const Holders holders(*model, tree);
-  for (Item* item : open)
-    if (std::string names = holders.of(*item); !names.empty())
-      item->finding.reason += fmt::format("; {} has it", names);
+  for (Item* item : open) {
+    item->holders = holders.of(*item);
+    if (!item->holders.empty()) item->finding.reason += fmt::format("; {} has it", named(item->holders));
+  }
 }
 
 }  // namespace bpfckpt::diagnose
