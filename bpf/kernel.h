@@ -152,6 +152,7 @@ struct cred {
 	struct kernel_cap cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
 	struct user_namespace *user_ns;
 	struct group_info *group_info;
+	void *security;
 };
 
 #pragma clang attribute pop

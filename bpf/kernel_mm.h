@@ -26,6 +26,7 @@ typedef struct {
 	void *ldt;
 	unsigned short pkey_allocation_map;
 	short execute_only_pkey;
+	unsigned long lam_cr3_mask;	/* with CONFIG_ADDRESS_MASKING, since 6.4 */
 } mm_context_t;
 
 struct mm_struct {

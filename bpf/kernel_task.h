@@ -216,6 +216,11 @@ struct sched_dl_entity {
 	unsigned int flags;
 };
 
+struct sched_entity {
+	unsigned char custom_slice;	/* with slice since 6.12 ("sched/eevdf: Allow shorter slices to wakeup-preempt" and its like) */
+	__u64 slice;
+};
+
 struct io_context {
 	unsigned short ioprio;
 };
@@ -234,6 +239,7 @@ struct thread_struct {
 	struct desc_struct tls_array[3];
 	void *io_bitmap;
 	unsigned long iopl_emul;
+	unsigned long features;	/* with CONFIG_X86_USER_SHADOW_STACK, since 6.6 */
 };
 
 struct sysv_sem {
@@ -246,6 +252,7 @@ struct syscall_user_dispatch {
 };
 
 struct thread_info {
+	unsigned long flags;
 	unsigned long syscall_work;
 };
 
@@ -289,7 +296,9 @@ struct task_struct {
 	unsigned int ptrace;
 	int static_prio;
 	unsigned int rt_priority;
+	struct sched_entity se;
 	struct sched_dl_entity dl;
+	unsigned long core_cookie;	/* with CONFIG_SCHED_CORE */
 	unsigned int policy;
 	const struct cpumask *cpus_ptr;
 	struct mm_struct *mm;

@@ -135,6 +135,7 @@ enum {
 	RECORD_AUXV_WORDS = 64,		/* 6.1 has 48, 6.12 52, 6.18 56 */
 	RECORD_GROUPS = 1024,		/* more are told by their number only */
 	RECORD_CPU_BYTES = 1024,	/* affinity: 8192 cpus */
+	RECORD_SECURITY_WORDS = 16,	/* of what security modules keep with credentials */
 	RECORD_TIMERS = 400,		/* of one process: what one show() can hold; process_record.timers tells of more */
 };
 
@@ -309,6 +310,8 @@ enum task_record_flags {
 	TASK_SEGMENTS = 512,	/* x86: set_thread_area(2), which gs or es may lead to */
 	TASK_IO_PORTS = 1024,	/* x86: ioperm(2), iopl(2) */
 	TASK_COMPAT = 2048,	/* x86: was in 32-bit mode when it entered the kernel */
+	TASK_CORE_COOKIE = 4096,	/* prctl(PR_SCHED_CORE) */
+	TASK_SHADOW_STACK = 8192,	/* x86: arch_prctl(ARCH_SHSTK_ENABLE) */
 	TASK_SECCOMP_NOTIFY = 256,	/* a seccomp filter has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) */
 };
 
@@ -343,6 +346,8 @@ struct task_record {
 	__u64 dispatch_len;
 	__u64 dispatch_selector;
 	__u64 atomic_flags;	/* PFA_* */
+	__u64 thread_flags;	/* thread_info.flags: numbers differ between kernels (collect/task_marks.h) */
+	__u64 slice_ns;		/* of policies other than deadline, as sched_setattr(2) was given it; 0: the default */
 	__u64 seccomp_filter;	/* the newest; the same for who inherited it */
 	__s64 orig_ax;		/* system call that the task is in; -1: none */
 	__s64 ax;		/* its result so far: -516 is ERESTART_RESTARTBLOCK */
@@ -379,7 +384,7 @@ struct task_record {
 	char comm[16];
 	__u32 registered_rings;	/* slots that IORING_REGISTER_RING_FDS filled */
 };
-BPFCKPT_SIZE(struct task_record, 656);
+BPFCKPT_SIZE(struct task_record, 672);
 
 struct itimer_part {
 	__u64 value_ns;		/* real: absolute CLOCK_MONOTONIC; virtual and prof: absolute CPU time; 0: not armed */
@@ -467,6 +472,7 @@ enum mm_record_flags {
 	MM_THP_EXCEPT_ADVISED = 16,
 	MM_MANY_AIO = 32,	/* more io_setup() rings than have records */
 	MM_LDT = 64,		/* x86: modify_ldt(2) */
+	MM_TAGGED = 128,	/* x86: arch_prctl(ARCH_ENABLE_TAGGED_ADDR) */
 };
 
 struct mm_record {
@@ -535,6 +541,7 @@ struct cred_record {
 	__u64 cap_effective;
 	__u64 cap_bounding;
 	__u64 cap_ambient;
+	__u64 security[RECORD_SECURITY_WORDS];	/* pointers and numbers of the modules; beyond the last one anything */
 	__u32 ruid;
 	__u32 euid;
 	__u32 suid;
@@ -548,7 +555,7 @@ struct cred_record {
 	__u32 tid;
 	__u32 pad;
 };
-BPFCKPT_SIZE(struct cred_record, 104);
+BPFCKPT_SIZE(struct cred_record, 232);
 
 struct summary_record {
 	struct record_head head;

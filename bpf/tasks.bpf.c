@@ -15,6 +15,7 @@ enum {
 	TASK_NO_NEW_PRIVS_BIT = 0,		/* PFA_NO_NEW_PRIVS in atomic_flags */
 	SYSCALL_WORK_USER_DISPATCH_BIT = 6,	/* include/linux/thread_info.h: SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH */
 	SECCOMP_FILTERS = 32768 / 5,		/* kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and a program each */
+	FEATURE_SHADOW_STACK = 1,		/* x86: include/uapi/asm/prctl.h, ARCH_SHSTK_SHSTK */
 	CGROUP_DEPTH = 32,
 	CGROUP_NAME = 128,
 };
@@ -160,6 +161,14 @@ static __always_inline void fill_flags(const struct task_struct *task, struct ta
 		record->registered_rings = registered_rings(BPF_CORE_READ(task, io_uring));
 	if (bpf_core_field_exists(task->mempolicy))
 		fill_mempolicy(BPF_CORE_READ(task, mempolicy), &record->memory_policy);
+	if (bpf_core_field_exists(task->core_cookie) && BPF_CORE_READ(task, core_cookie))
+		record->flags |= TASK_CORE_COOKIE;
+	if (bpf_core_field_exists(task->thread.features) && BPF_CORE_READ(task, thread.features) & FEATURE_SHADOW_STACK)
+		record->flags |= TASK_SHADOW_STACK;
+	if (bpf_core_field_exists(task->thread_info.flags))
+		record->thread_flags = BPF_CORE_READ(task, thread_info.flags);
+	if (bpf_core_field_exists(task->se.custom_slice) && BPF_CORE_READ(task, se.custom_slice))
+		record->slice_ns = BPF_CORE_READ(task, se.slice);
 	if (has_semaphore_undo(task))
 		record->flags |= TASK_SEMUNDO;
 	if (bpf_core_field_exists(task->thread_info.syscall_work) &&
@@ -403,6 +412,8 @@ static __always_inline void fill_mm_flags(struct task_struct *task, struct mm_st
 		record->flags |= MM_MANY_AIO;
 	if (bpf_core_field_exists(mm->context.ldt) && BPF_CORE_READ(mm, context.ldt))
 		record->flags |= MM_LDT;
+	if (bpf_core_field_exists(mm->context.lam_cr3_mask) && BPF_CORE_READ(mm, context.lam_cr3_mask))
+		record->flags |= MM_TAGGED;
 	/* since 7.x the task's exec_state has what the mm had */
 	if (bpf_core_field_exists(v7->exec_state)) {
 		record->dumpable = BPF_CORE_READ(v7, exec_state, dumpable);
@@ -506,6 +517,8 @@ static __always_inline void write_cred(struct seq_file *seq, struct scratch *slo
 	record->cap_effective = capabilities(cred, bpf_core_field_offset(struct cred, cap_effective));
 	record->cap_bounding = capabilities(cred, bpf_core_field_offset(struct cred, cap_bset));
 	record->cap_ambient = capabilities(cred, bpf_core_field_offset(struct cred, cap_ambient));
+	if (bpf_core_field_exists(cred->security))
+		bpf_probe_read_kernel(record->security, sizeof(record->security), BPF_CORE_READ(cred, security));
 	record->groups = BPF_CORE_READ(groups, ngroups);
 	bytes = record->groups * sizeof(__u32);
 	if (record->groups > RECORD_GROUPS)

@@ -2,7 +2,6 @@
 // Processes, threads, and what they share.
 #include <fmt/format.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -25,7 +24,13 @@ constexpr std::uint64_t kSaImmutable = 0x00800000;  // include/linux/signal_type
 constexpr std::uint32_t kPfMceProcess = 0x80;       // include/linux/sched.h: PF_MCE_PROCESS
 constexpr std::uint32_t kPfMceEarly = 0x08000000;   // PF_MCE_EARLY
 constexpr std::uint32_t kPfKthread = 0x00200000;    // PF_KTHREAD
-constexpr int kNice0 = 120;                         // static_prio of nice 0
+// kernel/sys.c: PR_IO_FLUSHER, PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE
+constexpr std::uint32_t kPrIoFlusher = 0x00080000 | 0x00100000;
+constexpr int kNice0 = 120;  // static_prio of nice 0
+
+// include/uapi/linux/sched.h: SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN
+constexpr std::uint32_t kReclaim = 2;
+constexpr std::uint32_t kDeadlineOverrun = 4;
 
 // linux/prctl.h, PR_SPEC_*, of a pair of PFA_* bits (include/linux/sched.h).
 std::uint32_t speculation(std::uint64_t flags, int disable, int force_disable, int noexec) {
@@ -59,6 +64,8 @@ pb::Scheduling to_scheduling(const task_record& task) {
   scheduling.set_deadline_runtime_ns(task.dl_runtime_ns);
   scheduling.set_deadline_deadline_ns(task.dl_deadline_ns);
   scheduling.set_deadline_period_ns(task.dl_period_ns);
+  scheduling.set_deadline_flags(task.dl_flags & (kReclaim | kDeadlineOverrun));
+  scheduling.set_slice_ns(task.slice_ns);
   scheduling.set_reset_on_fork((task.flags & TASK_RESET_ON_FORK) != 0);
   return scheduling;
 }
@@ -101,6 +108,9 @@ pb::Thread Builder::to_thread(const task_record& task) {
   if ((task.task_flags & kPfMceProcess) != 0)
     thread.set_machine_check((task.task_flags & kPfMceEarly) != 0 ? PR_MCE_KILL_EARLY + 1
                                                                   : PR_MCE_KILL_LATE + 1);
+  thread.set_no_tsc((task.thread_flags & records_.marks().no_tsc) != 0);
+  thread.set_no_cpuid((task.thread_flags & records_.marks().no_cpuid) != 0);
+  thread.set_io_flusher((task.task_flags & kPrIoFlusher) == kPrIoFlusher);
   thread.set_exited(exited(task));
   thread.set_io_priority(task.io_priority);
   if (task.memory_policy.more_nodes != 0)
@@ -183,7 +193,7 @@ void Builder::fill_timers(const Group& group, pb::Process& process) const {
 }
 
 // Those of any thread that are not bpfckpt's own, where it would put the process back.
-std::string Builder::foreign_namespaces(const Group& group) {
+std::string Builder::foreign_namespaces(const Group& group) const {
   struct Kind {
     const char* name;
     std::uint32_t ns_part::* inode;
@@ -202,30 +212,31 @@ std::string Builder::foreign_namespaces(const Group& group) {
   };
   std::string names;
   for (const Kind& kind : kKinds) {
-    auto [own, fresh] = own_namespaces_.try_emplace(kind.name, 0);
-    struct stat st;
-    if (fresh && ::stat(fmt::format("/proc/self/ns/{}", kind.name).c_str(), &st) == 0)
-      own->second = static_cast<std::uint32_t>(st.st_ino);
+    const std::uint32_t own = records_.marks().own_namespaces.*kind.inode;
     const bool foreign = std::ranges::any_of(group.threads, [&](const task_record* task) {
-      return task->ns.mount != 0 && task->ns.*kind.inode != own->second;  // 0: it has exited
+      return task->ns.mount != 0 && task->ns.*kind.inode != own;  // 0: it has exited
     });
-    // Without its CONFIG_*_NS a kernel has no such link.
-    if (foreign && own->second != 0) names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    if (foreign) names += (names.empty() ? "" : ", ") + std::string(kind.name);
   }
   return names;
 }
 
 void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   std::uint32_t flags = 0;
-  bool groups = false;
+  bool groups = false, landlock = false;
   for (const task_record* task : group.threads) {
     flags |= task->flags;
     groups |= too_many_groups_.contains(task->cred);
+    landlock |= in_landlock_domain_.contains(task->cred);
   }
   if ((group.threads.front()->task_flags & kPfKthread) != 0) process.add_obstacles(kKernelThread);
   if (const std::string names = foreign_namespaces(group); !names.empty())
     process.add_obstacles(std::string(kForeignNamespaces) + names);
   if (groups) process.add_obstacles("more-groups-than-can-be-read");
+  if (landlock) process.add_obstacles(kLandlockDomain);
+  if ((flags & TASK_CORE_COOKIE) != 0) process.add_obstacles("core-scheduling");
+  if ((flags & TASK_SHADOW_STACK) != 0) process.add_obstacles("shadow-stack");
+  if (group.mm != nullptr && (group.mm->flags & MM_TAGGED) != 0) process.add_obstacles("tagged-addresses");
   if ((flags & TASK_COMPAT) != 0) process.add_obstacles("32-bit-mode");
   if ((flags & TASK_SEGMENTS) != 0) process.add_obstacles("thread-local-segments");
   if ((flags & TASK_IO_PORTS) != 0) process.add_obstacles("io-ports");
@@ -276,6 +287,10 @@ void Builder::add_credentials(const cred_record& record) {
   message.set_cap_bounding(record.cap_bounding);
   message.set_cap_ambient(record.cap_ambient);
   message.set_securebits(record.securebits);
+  // A domain that is ours, too, is inherited by what we restore.
+  if (const int word = records_.marks().landlock_word;
+      word >= 0 && record.security[word] != records_.marks().own_security[static_cast<std::size_t>(word)])
+    in_landlock_domain_.insert(record.cred);
   const auto bytes = trailing(record);
   if (record.groups * sizeof(std::uint32_t) > bytes.size()) {
     too_many_groups_.insert(record.cred);

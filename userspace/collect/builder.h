@@ -53,7 +53,7 @@ class Builder {
   void fill_sigactions(const Group& group, pb::Process& process) const;
   void fill_timers(const Group& group, pb::Process& process) const;
   void fill_obstacles(const Group& group, pb::Process& process);
-  std::string foreign_namespaces(const Group& group);
+  std::string foreign_namespaces(const Group& group) const;
   pb::Thread to_thread(const task_record& record);
   std::uint32_t namespaces_id(const ns_part& ns);
   void add_credentials(const cred_record& record);
@@ -98,7 +98,6 @@ class Builder {
   std::map<std::uint32_t, Group> groups_;
   IdTable mm_ids_, table_ids_, fs_ids_, sighand_ids_, credentials_ids_, file_ids_, object_ids_;
   std::map<std::string, std::uint32_t> namespace_ids_;
-  std::map<std::string, std::uint32_t> own_namespaces_;  // inode numbers by name; 0: there is none
   std::unordered_set<std::uint32_t> credentials_added_, fs_added_;
   std::vector<std::pair<pb::Vma*, std::uint64_t>> watched_vmas_;  // and their userfaultfd_ctx
   struct Userfaultfd {
@@ -113,6 +112,7 @@ class Builder {
   std::vector<Uring> urings_;
   std::unordered_map<std::uint64_t, std::uint32_t> eventfds_;  // by eventfd_ctx: file ids
   std::unordered_set<std::uint64_t> too_many_groups_;          // cred
+  std::unordered_set<std::uint64_t> in_landlock_domain_;       // cred
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;

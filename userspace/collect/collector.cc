@@ -17,6 +17,7 @@
 #include "collect/programs.h"
 #include "collect/reader.h"
 #include "collect/restart.h"
+#include "collect/task_marks.h"
 #include "collect/walks.h"
 
 namespace bpfckpt {
@@ -79,8 +80,11 @@ struct Collector::Impl {
   Fd list_link;
   Records spare;   // memory for the next collect()
   Records listed;  // of the last list(), for its memory
+  collect::TaskMarks marks;
+  bool landlock_sought = false;
 
   Result<std::vector<TaskSummary>> list();
+  Result<void> find_landlock_word(const Records& records);
 };
 
 Collector::Collector(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -97,6 +101,7 @@ Result<Collector> Collector::open(const Options& options) {
   TRY_ASSIGN(impl->programs, collect::Programs::open(options.use_cache));
   TRY_ASSIGN(impl->list_link, collect::make_link(impl->programs.fd(Program::ListTasks), Scope::everything()));
   TRY(impl->spare.prepare(kPrepareBytes));
+  TRY_ASSIGN(impl->marks, collect::find_task_marks(impl->programs, impl->spare));
   return Collector(std::move(impl));
 }
 
@@ -110,6 +115,22 @@ Result<std::vector<TaskSummary>> Collector::Impl::list() {
     return {};
   }));
   return tasks;
+}
+
+// Only where somebody's differ from ours: nearly everywhere, nobody's do. A dump looks at the running tree
+// first, so that this is not for the frozen one.
+Result<void> Collector::Impl::find_landlock_word(const Records& records) {
+  bool differ = false;
+  if (landlock_sought) return {};
+  TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    auto cred = head.type == RECORD_CRED ? as<cred_record>(head) : nullptr;
+    differ |= cred != nullptr && !std::ranges::equal(cred->security, marks.own_security);
+    return {};
+  }));
+  if (!differ) return {};
+  landlock_sought = true;
+  TRY_ASSIGN(marks.landlock_word, collect::find_landlock_word(programs, marks.own_security));
+  return {};
 }
 
 Result<std::vector<TaskSummary>> Collector::tree(pid_t root) {
@@ -298,6 +319,8 @@ Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
     return fail(std::move(read.error()).in(fmt::format("pid {}", tgid)));
   }
   TRY(reading.lists(), "lists of files");
+  TRY(impl_->find_landlock_word(records));
+  records.set_marks(impl_->marks);
   return records;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -22,6 +23,20 @@
 #include "bpf/records.h"
 
 namespace bpfckpt::collect {
+
+// What is compared with ourselves, and how to read what the kernel's structures have no name for:
+// task_marks.h finds it out.
+struct TaskMarks {
+  using Security = std::array<std::uint64_t, RECORD_SECURITY_WORDS>;
+
+  ns_part own_namespaces{};
+  // Bits of task_record.thread_flags; 0: there is no such thing here.
+  std::uint64_t no_tsc = 0;
+  std::uint64_t no_cpuid = 0;
+  // cred_record.security of ourselves, and which word of it is the Landlock domain; -1: not known.
+  Security own_security{};
+  int landlock_word = -1;
+};
 
 // One reading of the iterators; move-only. Memory is taken in large populated pieces, the first of them by
 // prepare(), so that a reading of ordinary size touches no fresh page while the tree is frozen.
@@ -65,6 +80,9 @@ class Records {
   void set_of_running() { of_running_ = true; }
   bool of_running() const { return of_running_; }
 
+  void set_marks(const TaskMarks& marks) { marks_ = marks; }
+  const TaskMarks& marks() const { return marks_; }
+
   // Where a mapping's file is a backing one (overlayfs), the path and inode that the process sees.
   struct VisibleFile {
     std::string path;
@@ -87,6 +105,7 @@ class Records {
 
   std::vector<Piece> pieces_;
   bool of_running_ = false;
+  TaskMarks marks_;
   std::size_t current_ = 0;  // the piece that is written to; those after it are empty
   std::vector<ClockSample> clocks_;
   std::unordered_map<std::uint64_t, VisibleFile> visible_;

@@ -98,6 +98,10 @@ class Finder {
             unsupported("namespaces", fmt::format("it lives in namespaces of its own ({}), which is not "
                                                   "supported yet",
                                                   obstacle.substr(kForeignNamespaces.size()))));
+      else if (obstacle == kLandlockDomain)
+        add_process(unsupported(obstacle,
+                                "it is in a Landlock domain (landlock_restrict_self(2)), whose rules the "
+                                "kernel tells nobody"));
       else if (obstacle == kUringWithoutDescriptor)
         add_process(
             unsupported(obstacle,

@@ -9,6 +9,7 @@ namespace bpfckpt {
 // How one begins that names namespaces which are not bpfckpt's own.
 inline constexpr std::string_view kForeignNamespaces = "namespaces: ";
 inline constexpr const char* kKernelThread = "kernel-thread";
+inline constexpr const char* kLandlockDomain = "landlock-domain";
 // A thread has an io_uring registered of which no process of the tree has a descriptor.
 inline constexpr const char* kUringWithoutDescriptor = "io_uring-without-a-descriptor";
 

@@ -134,6 +134,12 @@ void plan_speculation(PlanBuilder& plan, Actor tid, const pb::Thread& thread) {
                   "indirect branches");
 }
 
+// x86: instructions that end in SIGSEGV. A thread inherits them from the one that makes it.
+void plan_faulting(PlanBuilder& plan, Actor tid, const pb::Thread& thread) {
+  if (thread.no_tsc()) plan.call(tid, SYS_prctl, {PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0}, "time-stamp counter");
+  if (thread.no_cpuid()) plan.call(tid, SYS_arch_prctl, {0x1012 /*ARCH_SET_CPUID*/, 0}, "CPUID");
+}
+
 void plan_fs(Planning& planning, const pb::Process& process) {
   PlanBuilder& plan = planning.plan;
   const pb::FsContext* fs = plan.index().fs_context(process.fs_id());
@@ -162,10 +168,10 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
     std::uint64_t runtime, deadline, period;
   } attr{48,
          s.policy(),
-         s.reset_on_fork() ? 1u : 0u,
+         (s.reset_on_fork() ? 1u : 0u) | (s.policy() == SCHED_DEADLINE ? s.deadline_flags() : 0u),
          s.nice(),
          s.rt_priority(),
-         s.deadline_runtime_ns(),
+         s.policy() == SCHED_DEADLINE ? s.deadline_runtime_ns() : s.slice_ns(),
          s.deadline_deadline_ns(),
          s.deadline_period_ns()};
   static_assert(sizeof attr == 48);
@@ -276,6 +282,8 @@ void plan_thread_state(Planning& planning, const pb::Process& process, const pb:
     plan.try_call(tid, SYS_prctl, {PR_MCE_KILL, PR_MCE_KILL_SET, thread.machine_check() - 1, 0, 0},
                   "machine-check policy");
 
+  if (thread.io_flusher()) plan.call(tid, SYS_prctl, {PR_SET_IO_FLUSHER, 1, 0, 0, 0}, "I/O flusher");
+  plan_faulting(plan, tid, thread);
   plan_credentials(plan, tid, plan.index().credentials(thread.credentials_id()));
   if (thread.no_new_privs()) plan.call(tid, SYS_prctl, {PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0});
   // The root would be sent its signal as soon as it runs: its new parent's end, as little as its first
