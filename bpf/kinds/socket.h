@@ -260,11 +260,14 @@ static __always_inline void fill_peer_credentials(const struct sock *sk, __u32 l
 	record->peer_gid = cred->egid.val;
 	count = cred->group_info->ngroups;
 	record->peer_groups_count = count;
-	if (count > SOCKET_PEER_GROUPS)
-		count = SOCKET_PEER_GROUPS;
 	if (!count)
 		return;
+	if (count > SOCKET_PEER_GROUPS)
+		count = SOCKET_PEER_GROUPS;
 	groups = BPF_CORE_READ(sk, sk_peer_cred, group_info);
+	barrier_var(count); /* see write_trailing() */
+	if (count > SOCKET_PEER_GROUPS)
+		return;
 	bpf_probe_read_kernel(record->peer_groups, count * sizeof(__u32),
 			      member_address(groups, struct group_info, gid));
 }

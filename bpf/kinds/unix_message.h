@@ -118,8 +118,8 @@ static __always_inline void write_near_messages(struct seq_file *seq, struct nea
 		if (i >= near->count)
 			return;
 		write_record(seq, &near->messages[i]);
-		barrier_var(len);
-		if (!len || len > UNIX_NEAR_BYTES)
+		barrier_var(len); /* see write_trailing() */
+		if (len > UNIX_NEAR_BYTES)
 			continue;
 		bpf_probe_read_kernel(bytes, len, (const void *)near->data[i]);
 		write_trailing(seq, bytes, len);
