@@ -100,9 +100,13 @@ static __always_inline void end_walk(struct walk *walk)
 /*
  * One step of a walk, for bpf_loop(): writes an item, or begins the next object's list. `first(object)` and
  * `next(object, node)` give nodes, NULL at the end of the list; `write(walk)` writes the item at walk->node and says how
- * many bytes that took, `most_bytes` at most.
+ * many bytes that took, `most_bytes` at most. DEFINE_WALK_IN: what write() remembers from one item to the next follows
+ * the walk in a `type`.
  */
 #define DEFINE_WALK(name, most_bytes, first, next, write) \
+	DEFINE_WALK_IN(struct walk, name, most_bytes, first, next, write)
+
+#define DEFINE_WALK_IN(type, name, most_bytes, first, next, write) \
 	static long name##_step(__u32 i __attribute__((unused)), struct walk *walk) \
 	{ \
 		__u32 index = walk->index; \
@@ -124,12 +128,13 @@ static __always_inline void end_walk(struct walk *walk)
 	SEC("iter/task") \
 	int name(struct bpf_iter__task *ctx) \
 	{ \
-		struct walk walk = {}; \
-		if (!begin_walk(ctx, &walk)) \
+		type whole = {}; \
+		struct walk *walk = (struct walk *)&whole; \
+		if (!begin_walk(ctx, walk)) \
 			return 0; \
-		walk.level = reader_level(); \
-		bpf_loop(WALK_STEPS, name##_step, &walk, 0); \
-		end_walk(&walk); \
+		walk->level = reader_level(); \
+		bpf_loop(WALK_STEPS, name##_step, walk, 0); \
+		end_walk(walk); \
 		return 0; \
 	}
 

@@ -75,12 +75,12 @@ static long look_at_alias(__u32 i __attribute__((unused)), struct alias_walk *wa
 	else
 		offset = bpf_core_field_offset(struct dentry___alias, d_u.d_alias);
 	dentry = (const void *)node - offset;
-	walk->node = BPF_CORE_READ(node, next);
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (parent == dentry || BPF_CORE_READ(dentry, d_hash.pprev)) {
 		walk->found = dentry;
 		return 1;
 	}
+	walk->node = BPF_CORE_READ(node, next);
 	walk->unlinked = dentry;
 	return 0;
 }
@@ -115,20 +115,43 @@ static long add_component(__u32 i __attribute__((unused)), struct name_walk *wal
 	return 0;
 }
 
+/* What a walk remembers of the marks before. Most of a group's are in few directories. */
+struct mark_walk {
+	struct walk walk;
+	__u64 list;
+	const void *parent;	/* struct dentry above the last whole name of that list */
+	const void *super;	/* struct super_block of the last inode */
+	__u64 device;		/* of that */
+};
+
 /* Leaves the name in slot->path. */
-static __always_inline void name_inode(const struct inode *inode, struct scratch *slot, struct mark_record *record)
+static __always_inline void name_inode(const struct inode *inode, struct mark_walk *walk, struct scratch *slot,
+				       struct mark_record *record)
 {
 	const struct inode___watched *watched = (const void *)inode;
-	const struct super_block___root *file_system = (const void *)BPF_CORE_READ(inode, i_sb);
 	struct alias_walk aliases = { .node = BPF_CORE_READ(watched, i_dentry.first) };
 	struct name_walk name = { .slot = slot };
+	const struct super_block___root *file_system;
+	const struct dentry *found, *parent;
 
-	bpf_loop(MARK_ALIASES, look_at_alias, &aliases, 0);
+	if (look_at_alias(0, &aliases) == 0)
+		bpf_loop(MARK_ALIASES, look_at_alias, &aliases, 0);
 	if (!aliases.found) {
 		record->name = aliases.unlinked ? MARK_NAME_UNLINKED : MARK_NAME_NONE;
 		return;
 	}
-	name.dentry = aliases.found;
+	found = aliases.found;
+	name.dentry = found;
+	parent = BPF_CORE_READ(found, d_parent);
+	if (parent != found && parent == walk->parent && walk->walk.object == walk->list) {
+		add_component(0, &name);
+		if (!name.cut) {
+			record->name = MARK_NAME_BESIDE;
+			record->name_bytes = name.bytes;
+			return;
+		}
+	}
+	file_system = (const void *)BPF_CORE_READ(inode, i_sb);
 	bpf_loop(MARK_DEPTH, add_component, &name, 0);
 	if (name.cut || name.dentry != BPF_CORE_READ(file_system, s_root)) {
 		record->name = MARK_NAME_CUT;
@@ -136,16 +159,23 @@ static __always_inline void name_inode(const struct inode *inode, struct scratch
 	}
 	record->name = MARK_NAME_WHOLE;
 	record->name_bytes = name.bytes;
+	walk->list = walk->walk.object;
+	walk->parent = parent;
 }
 
-static __always_inline void fill_marked_inode(const struct inode *inode, struct scratch *slot,
+static __always_inline void fill_marked_inode(const struct inode *inode, struct mark_walk *walk, struct scratch *slot,
 					      struct mark_record *record)
 {
+	const struct super_block *super = BPF_CORE_READ(inode, i_sb);
+
+	if (super != walk->super) {
+		walk->super = super;
+		walk->device = user_device(BPF_CORE_READ(super, s_dev));
+	}
+	record->device = walk->device;
 	record->number = BPF_CORE_READ((const struct inode___number *)inode, i_ino);
-	record->device = user_device(BPF_CORE_READ(inode, i_sb, s_dev));
 	record->mode = BPF_CORE_READ(inode, i_mode);
-	record->links = BPF_CORE_READ(inode, i_nlink);
-	name_inode(inode, slot, record);
+	name_inode(inode, walk, slot, record);
 }
 
 /* Returns the bytes written. */
@@ -155,8 +185,8 @@ static __always_inline __u32 write_mark(struct walk *walk)
 	const struct fsnotify_mark *mark = container_of_core(node, struct fsnotify_mark, g_list);
 	const struct inotify_inode_mark *watch = container_of_core(mark, struct inotify_inode_mark, fsn_mark);
 	const struct fsnotify_mark_connector *connector = BPF_CORE_READ(mark, connector);
-	struct mark_record record = {};
 	struct scratch *slot = begin_show(walk->seq);
+	struct mark_record record = {};
 
 	if (!slot)
 		return 0;
@@ -167,7 +197,8 @@ static __always_inline __u32 write_mark(struct walk *walk)
 	record.wd = BPF_CORE_READ(watch, wd);
 	record.object = BPF_CORE_READ(connector, type);
 	if (record.object == MARK_OF_INODE)
-		fill_marked_inode(marked_object(connector, struct inode___watched, i_fsnotify_marks), slot, &record);
+		fill_marked_inode(marked_object(connector, struct inode___watched, i_fsnotify_marks), (struct mark_walk *)walk,
+				  slot, &record);
 	else if (record.object == MARK_OF_MOUNT)
 		record.mount_id = marked_mount_id(connector);
 	else if (record.object == MARK_OF_FILE_SYSTEM)

@@ -13,16 +13,16 @@ enum mark_name {
 	MARK_NAME_WHOLE = 1,
 	MARK_NAME_UNLINKED = 2,	/* its names that are in the cache were removed */
 	MARK_NAME_CUT = 3,	/* too long, or it leads to no root */
+	MARK_NAME_BESIDE = 4,	/* in the same directory as that of the last whole name before it in the list */
 };
 
 /* Trailing: the components of a whole name, from the last to the first below the root of the file system, each with its
- * NUL; `name_bytes` of them, padded to 8. */
+ * NUL; of one that is beside another, the last component only. `name_bytes` of them, padded to 8. */
 struct mark_record {
 	struct item_head head;
 	__u64 number;		/* of the inode */
 	__u32 device;		/* of the super block */
 	__u32 mode;
-	__u32 links;
 	__s32 wd;		/* inotify */
 	__u32 mask;
 	__u32 ignore_mask;
@@ -31,8 +31,7 @@ struct mark_record {
 	__u32 mount_id;		/* of a mount's mark */
 	__u32 name;		/* enum mark_name */
 	__u32 name_bytes;
-	__u32 pad;
 };
-BPFCKPT_SIZE(struct mark_record, 72);
+BPFCKPT_SIZE(struct mark_record, 64);
 
 #endif

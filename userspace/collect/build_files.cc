@@ -8,6 +8,7 @@
 
 #include "collect/builder.h"
 #include "collect/in_flight.h"
+#include "kinds/marks.h"
 #include "model/details.h"
 
 namespace bpfckpt::collect {
@@ -156,6 +157,10 @@ Result<void> Builder::add_lists() {
     const kinds::Kind* kind = kinds::find(list.file->kind());
     if (kind == nullptr || kind->add_items == nullptr || (list.items.empty() && kind->ties != nullptr))
       continue;
+    if (late_ != nullptr && kinds::find_watcher(kind->name) != nullptr) {
+      late_->add_list(list.file->id(), std::move(list.items));
+      continue;
+    }
     TRY(kind->add_items(list.items, [this](std::uint64_t file) { return file_ids_.find(file); }, *list.file));
   }
   return {};

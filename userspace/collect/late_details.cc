@@ -15,7 +15,8 @@ Result<void> LateDetails::complete(Model& model) {
     pb::File& file = *model.files.mutable_files(static_cast<int>(waiting.file_id - 1));
     const kinds::Kind* kind = kinds::find(file.kind());
     if (file.id() != waiting.file_id || kind == nullptr) return fail(Error::bug("a file of another model"));
-    TRY(kind->describe(*waiting.record, file, nullptr), "{}", file.path().path());
+    if (waiting.record != nullptr)
+      TRY(kind->describe(*waiting.record, file, nullptr), "{}", file.path().path());
     if (!waiting.items.empty()) TRY(kind->add_items(waiting.items, nothing_in_flight, file));
   }
   for (const kinds::Kind* kind : kinds::all())

@@ -2,8 +2,8 @@
 // Details that can wait until the tree goes on.
 //
 // Records become messages at some microseconds each. Most of what is needed of a frozen tree needs no details
-// of its unix sockets, of which there may be thousands: those that stand in the records as a whole are
-// described when nobody waits any more.
+// of its unix sockets, of which there may be thousands, nor what its inotify and fanotify groups watch: those
+// that stand in the records as a whole are described when nobody waits any more.
 #pragma once
 
 #include <vector>
@@ -24,11 +24,15 @@ class LateDetails {
   void add(std::uint32_t file_id, const file_record& record, std::vector<const record_head*> items) {
     waiting_.push_back({file_id, &record, std::move(items)});
   }
+  // The list of a file that is described already.
+  void add_list(std::uint32_t file_id, std::vector<const record_head*> items) {
+    waiting_.push_back({file_id, nullptr, std::move(items)});
+  }
 
  private:
   struct Waiting {
     std::uint32_t file_id;
-    const file_record* record;
+    const file_record* record;              // null: described already
     std::vector<const record_head*> items;  // of its list
   };
   Records records_;

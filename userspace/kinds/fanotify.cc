@@ -47,8 +47,9 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
 
 Result<void> add_items(std::span<const record_head* const> items, const FileIds&, pb::File& file) {
   TRY_ASSIGN(pb::Fanotify fanotify, unpack<pb::Fanotify>(file.detail(), "fanotify"));
-  TRY_ASSIGN(std::vector<const mark_record*> marks, to_marks(items));
-  for (const mark_record* record : marks) {
+  TRY_ASSIGN(Marks marks, to_marks(items));
+  for (const Mark& one : marks.marks) {
+    const mark_record* record = one.record;
     pb::FanotifyMark& mark = *fanotify.add_marks();
     mark.set_mask(record->mask);
     mark.set_ignored(record->ignore_mask);
@@ -56,7 +57,7 @@ Result<void> add_items(std::span<const record_head* const> items, const FileIds&
     for (const Flag& flag : kFlags)
       if ((record->mark_flags & flag.kernel) != 0) flags |= flag.user;
     mark.set_flags(flags);
-    *mark.mutable_target() = to_target(*record);
+    *mark.mutable_target() = to_target(one);
   }
   file.mutable_detail()->PackFrom(fanotify);
   return {};

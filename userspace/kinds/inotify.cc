@@ -36,7 +36,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   pb::Inotify inotify;
   inotify.set_next_wd(record.detail.inotify.next_wd);
   inotify.set_unread_events(record.detail.inotify.unread);
-  file.mutable_detail()->PackFrom(inotify);
+  pack(inotify, *file.mutable_detail());
   return {};
 }
 
@@ -50,16 +50,18 @@ std::uint32_t mask_of(const mark_record& mark) {
 
 Result<void> add_items(std::span<const record_head* const> items, const FileIds&, pb::File& file) {
   TRY_ASSIGN(pb::Inotify inotify, unpack<pb::Inotify>(file.detail(), "inotify"));
-  TRY_ASSIGN(std::vector<const mark_record*> marks, to_marks(items));
-  std::ranges::sort(marks, {}, &mark_record::wd);
-  for (const mark_record* mark : marks) {
+  TRY_ASSIGN(Marks marks, to_marks(items));
+  std::ranges::sort(marks.marks, {}, [](const Mark& mark) { return mark.record->wd; });
+  inotify.mutable_watches()->Reserve(static_cast<int>(marks.marks.size()));
+  for (const Mark& one : marks.marks) {
+    const mark_record* mark = one.record;
     if (mark->object != 0 /* FSNOTIFY_OBJ_TYPE_INODE */ || mark->wd < 1) continue;  // just going away
     pb::InotifyWatch& watch = *inotify.add_watches();
     watch.set_wd(mark->wd);
     watch.set_mask(mask_of(*mark));
-    *watch.mutable_target() = to_target(*mark);
+    *watch.mutable_target() = to_target(one);
   }
-  file.mutable_detail()->PackFrom(inotify);
+  pack(inotify, *file.mutable_detail());
   return {};
 }
 
@@ -98,7 +100,7 @@ Result<void> plan_watch(PlanBuilder& plan, Operand fd, const pb::InotifyWatch& w
 Result<void> for_each_target(pb::File& file, const Watcher::Visit& visit) {
   TRY_ASSIGN(pb::Inotify inotify, unpack<pb::Inotify>(file.detail(), "inotify"));
   for (pb::InotifyWatch& watch : *inotify.mutable_watches()) visit(*watch.mutable_target());
-  file.mutable_detail()->PackFrom(inotify);
+  pack(inotify, *file.mutable_detail());
   return {};
 }
 

@@ -75,43 +75,72 @@ Result<void> look_up_targets(Model& model) {
   return {};
 }
 
-Result<std::vector<const mark_record*>> to_marks(std::span<const record_head* const> items) {
-  std::vector<const mark_record*> marks;
-  marks.reserve(items.size());
-  for (const record_head* head : items) {
-    if (head->type != RECORD_MARK || head->length < sizeof(mark_record))
-      return fail(Error::bug("a mark's record of another type"));
-    const auto* mark = reinterpret_cast<const mark_record*>(head);
-    if (mark->name_bytes > head->length - sizeof(mark_record))
-      return fail(Error::bug("a mark's name is longer than its record"));
-    marks.push_back(mark);
-  }
-  return marks;
+namespace {
+
+// Cuts the last component off, which comes first.
+std::string_view take_component(std::string_view& names) {
+  const std::size_t end = std::min(names.find('\0'), names.size());
+  const std::string_view component = names.substr(0, end);
+  names.remove_prefix(std::min(end + 1, names.size()));
+  return component;
 }
 
-pb::MarkTarget to_target(const mark_record& mark) {
-  pb::MarkTarget target;
-  target.set_type(static_cast<pb::MarkType>(mark.object));  // enum fsnotify_obj_type has the same numbers
-  target.set_number(mark.number);
-  target.set_device(mark.device);
-  target.set_mode(mark.mode);
-  target.set_mount_id(mark.mount_id);
-  if (target.type() != pb::MARK_INODE) return target;
-  if (mark.name != MARK_NAME_WHOLE) {
-    target.set_unnamed(unnamed(mark));
-    return target;
-  }
-  // The last component comes first.
-  std::string_view names(reinterpret_cast<const char*>(&mark + 1), mark.name_bytes);
+std::string to_directory(std::string_view names) {
   std::string path;
+  path.reserve(names.size());
   while (!names.empty()) {
-    names.remove_suffix(1);  // NUL
+    if (names.back() == '\0') names.remove_suffix(1);
     const std::size_t begin = names.rfind('\0') + 1;
     path += '/';
     path += names.substr(begin);
     names = names.substr(0, begin);
   }
-  target.set_path(path.empty() ? "/" : path);
+  return path;
+}
+
+}  // namespace
+
+Result<Marks> to_marks(std::span<const record_head* const> items) {
+  Marks marks;
+  marks.marks.reserve(items.size());
+  for (const record_head* head : items) {
+    if (head->type != RECORD_MARK || head->length < sizeof(mark_record))
+      return fail(Error::bug("a mark's record of another type"));
+    const auto* record = reinterpret_cast<const mark_record*>(head);
+    if (record->name_bytes > head->length - sizeof(mark_record))
+      return fail(Error::bug("a mark's name is longer than its record"));
+    std::string_view names(reinterpret_cast<const char*>(record + 1), record->name_bytes);
+    Mark mark{.record = record};
+    if (record->name == MARK_NAME_WHOLE || record->name == MARK_NAME_BESIDE)
+      mark.name = take_component(names);
+    if (record->name == MARK_NAME_WHOLE) marks.directories.push_back(to_directory(names));
+    if (mark.name.data() != nullptr) {
+      if (marks.directories.empty()) return fail(Error::bug("a mark beside none"));
+      mark.directory = &marks.directories.back();
+    }
+    marks.marks.push_back(mark);
+  }
+  return marks;
+}
+
+pb::MarkTarget to_target(const Mark& mark) {
+  const mark_record& record = *mark.record;
+  pb::MarkTarget target;
+  target.set_type(static_cast<pb::MarkType>(record.object));  // enum fsnotify_obj_type has the same numbers
+  target.set_number(record.number);
+  target.set_device(record.device);
+  target.set_mode(record.mode);
+  target.set_mount_id(record.mount_id);
+  if (target.type() != pb::MARK_INODE) return target;
+  if (mark.directory == nullptr) {
+    target.set_unnamed(unnamed(record));
+    return target;
+  }
+  std::string& path = *target.mutable_path();
+  path.reserve(mark.directory->size() + 1 + mark.name.size());
+  path = *mark.directory;
+  path += '/';
+  path += mark.name;
   return target;
 }
 

@@ -6,6 +6,7 @@
 // what path is looked up afterwards, when nobody waits: stat(2) makes no events.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <span>
 #include <string>
@@ -39,9 +40,20 @@ const Watcher* find_watcher(std::string_view kind);
 // when nobody waits.
 Result<void> look_up_targets(Model& model);
 
-// The items of a list as marks; Error::Bug where one is of another type.
-Result<std::vector<const mark_record*>> to_marks(std::span<const record_head* const> items);
-pb::MarkTarget to_target(const mark_record& mark);
+// A mark, and what the names that trail its record come to where it has one.
+struct Mark {
+  const mark_record* record = nullptr;
+  const std::string* directory = nullptr;  // "" is the root; null: it has no name
+  std::string_view name;                   // "": it is the root
+};
+struct Marks {
+  std::vector<Mark> marks;
+  std::deque<std::string> directories;  // which many share
+};
+// The items of a list, in its order, as marks; Error::Bug where one is of another type, or is told to be
+// beside one that is not there.
+Result<Marks> to_marks(std::span<const record_head* const> items);
+pb::MarkTarget to_target(const Mark& mark);
 
 // How bpfckpt reaches it at restore. Error::BadImage where that cannot be told.
 Result<std::string> path_to(const pb::MarkTarget& target, const Installed& installed);
