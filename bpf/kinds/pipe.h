@@ -65,20 +65,20 @@ static long pipe_walk_slot(__u32 i, struct pipe_walk *walk)
 
 static __always_inline void fill_pipe(const struct file *file, struct pipe_record *out)
 {
-	const struct pipe_inode_info *pipe = BPF_CORE_READ(file, f_inode, i_pipe);
+	const struct pipe_inode_info *pipe = file->f_inode->i_pipe;
 	struct pipe_walk walk = {};
 
 	if (!pipe) /* a FIFO that nobody has open, through O_PATH */
 		return;
-	out->ring_slots = BPF_CORE_READ(pipe, ring_size);
-	out->readers = BPF_CORE_READ(pipe, readers);
-	out->writers = BPF_CORE_READ(pipe, writers);
+	out->ring_slots = pipe->ring_size;
+	out->readers = pipe->readers;
+	out->writers = pipe->writers;
 	if (bpf_core_field_exists(pipe->watch_queue))
-		out->notifications = BPF_CORE_READ(pipe, watch_queue) != NULL;
-	walk.slots = BPF_CORE_READ(pipe, bufs);
-	walk.tail = BPF_CORE_READ(pipe, tail);
+		out->notifications = pipe->watch_queue != NULL;
+	walk.slots = pipe->bufs;
+	walk.tail = pipe->tail;
 	walk.mask = out->ring_slots - 1;
-	out->used_slots = BPF_CORE_READ(pipe, head) - walk.tail;
+	out->used_slots = pipe->head - walk.tail;
 	if (out->used_slots <= out->ring_slots)
 		bpf_loop(out->used_slots, pipe_walk_slot, &walk, 0);
 	out->fill_bytes = walk.fill_bytes;

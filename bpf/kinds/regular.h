@@ -69,17 +69,17 @@ static __always_inline bool is_nameless_place(const struct path_part *path, __u3
 static __always_inline void fill_regular(const struct file *file, struct regular_record *out)
 {
 	const struct file___read_ahead *reading = (const void *)file;
-	const struct inode *inode = BPF_CORE_READ(file, f_inode);
-	const struct super_block___bdi *super = (const void *)BPF_CORE_READ(inode, i_sb);
+	const struct inode *inode = file->f_inode;
+	const struct super_block___bdi *super = (const void *)inode->i_sb;
 	const struct inode___hint_v61 *old = (const void *)inode;
 	const struct inode___hint *hint = (const void *)inode;
 
-	out->ra_pages = BPF_CORE_READ(reading, f_ra.ra_pages);
-	out->device_ra_pages = BPF_CORE_READ(super, s_bdi, ra_pages);
+	out->ra_pages = reading->f_ra.ra_pages;
+	out->device_ra_pages = super->s_bdi->ra_pages;
 	if (bpf_core_field_exists(old->i_write_hint))
-		out->write_hint = BPF_CORE_READ(old, i_write_hint);
+		out->write_hint = old->i_write_hint;
 	else if (bpf_core_field_exists(hint->i_write_hint))
-		out->write_hint = BPF_CORE_READ(hint, i_write_hint);
+		out->write_hint = hint->i_write_hint;
 }
 
 #endif /* __bpf__ */
