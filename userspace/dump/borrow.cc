@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 #include <utility>
 
+#include "images/kinds/regular.pb.h"
 #include "kinds/late.h"
 #include "kinds/names.h"
 #include "kinds/unix.h"
@@ -76,6 +79,9 @@ Borrower::Borrower(const Model& model, image::ImageWriter& writer, image::RawIma
     if (mm->exe_file_id() != 0) place(mm->exe_file_id(), {living_thread(process).tid(), -1, 0, 0});
   }
 }
+
+Borrower::Borrower(const Borrower& other, image::RawImage contents)
+    : model_(other.model_), writer_(other.writer_), places_(other.places_), contents_(std::move(contents)) {}
 
 Result<int> Borrower::pidfd(std::uint32_t pid) {
   auto it = pidfds_.find(pid);
@@ -228,23 +234,68 @@ Result<kinds::EnrichContext::Pipe> Borrower::scratch_pipe(std::uint32_t capacity
   return Pipe{scratch_out_.get(), scratch_in_.get()};
 }
 
-Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals) {
+namespace {
+
+struct Job {
+  const kinds::Kind* kind;
+  pb::File* file;
+  pb::FileObject* object;  // or null
+};
+
+Result<void> take(const Job& job, Borrower& borrower) {
+  return job.kind->enrich(borrower, *job.file, job.object);
+}
+
+// Is it read, and nothing else, so that it does not matter by whom and when? Deleted files, memfds, pipes: of
+// those there may be thousands.
+bool is_only_read(const Job& job, const Borrower& borrower) {
+  if (job.object == nullptr || !borrower.reaches(*job.file)) return false;
+  if (job.kind->name == "regular") return !job.object->detail().Is<pb::LinkedFile>();
+  return job.kind->name == "shmem" || job.kind->name == "pipe";
+}
+
+constexpr std::size_t kJobsForTwo = 256;  // to begin a thread takes as long as some dozens
+constexpr std::size_t kJobsAtOnce = 32;
+
+// Takes from `jobs` what nobody has taken yet, until there is no more.
+Result<void> take_some(std::span<const Job> jobs, std::atomic<std::size_t>& next, Borrower& borrower) {
+  for (std::size_t at; (at = next.fetch_add(kJobsAtOnce)) < jobs.size();)
+    for (const Job& job : jobs.subspan(at, std::min(kJobsAtOnce, jobs.size() - at)))
+      TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());
+  return {};
+}
+
+}  // namespace
+
+Result<void> enrich(Model& model, Borrower& borrower, Borrower* helper,
+                    std::span<const std::string> externals) {
   // By id, from 1 on; those that were seen to are taken out.
   std::vector<pb::FileObject*> objects(static_cast<std::size_t>(model.files.objects_size()) + 1);
   for (pb::FileObject& object : *model.files.mutable_objects()) objects.at(object.id()) = &object;
+  std::vector<Job> jobs, to_read;
   for (pb::File& file : *model.files.mutable_files()) {
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->enrich == nullptr) continue;
     if (!file.has_detail() && kinds::is_described_late(file.kind())) continue;  // its records say it all
-    if (kinds::is_external(file, externals)) continue;
+    if (!externals.empty() && kinds::is_external(file, externals)) continue;
     pb::FileObject* object = nullptr;
     if (file.object_id() != 0) {
       object = std::exchange(objects.at(file.object_id()), nullptr);
       if (object == nullptr) continue;
     }
-    TRY(kind->enrich(context, file, object), "{} ({})", kinds::describe_name(file), file.kind());
+    const Job job{kind, &file, object};
+    (is_only_read(job, borrower) ? to_read : jobs).push_back(job);
   }
-  return {};
+  std::atomic<std::size_t> next = 0;
+  Result<void> helped;
+  std::jthread thread;
+  if (helper != nullptr && to_read.size() >= kJobsForTwo)
+    thread = std::jthread([&] { helped = take_some(to_read, next, *helper); });
+  TRY(take_some(to_read, next, borrower));
+  for (const Job& job : jobs)
+    TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());
+  if (thread.joinable()) thread.join();
+  return helped;
 }
 
 }  // namespace bpfckpt::dump

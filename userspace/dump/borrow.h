@@ -17,6 +17,9 @@ class Borrower : public kinds::EnrichContext {
   // directory where many files were deleted of late (fs/ext4/ialloc.c:recently_deleted()). None: it is made
   // when it is needed.
   Borrower(const Model& model, image::ImageWriter& writer, image::RawImage contents);
+  // Another one for another thread, with an image of its own. Of the two only the first is to be asked for
+  // names, and for what is in flight.
+  Borrower(const Borrower& other, image::RawImage contents);
   // Removes the names that link_again() made, unless they are kept.
   ~Borrower() override;
 
@@ -30,6 +33,10 @@ class Borrower : public kinds::EnrichContext {
     std::int64_t fd = -1;              // or
     std::uint64_t start = 0, end = 0;  // a mapping of it; or, both 0: the executable
   };
+  // Has somebody of the tree a descriptor or a mapping of it?
+  bool reaches(const pb::File& file) const {
+    return file.id() < places_.size() && places_[file.id()].pid != 0;
+  }
   // Where somebody has it as a descriptor. Error::Bug: nobody has.
   Result<Place> where(const pb::File& file) const;
   // Writes what add_content() has gathered. To be called when all is enriched, once.
@@ -62,7 +69,9 @@ class Borrower : public kinds::EnrichContext {
   std::uint32_t scratch_bytes_ = 0;
 };
 
-// Lets every kind take what BPF could not see.
-Result<void> enrich(Model& model, kinds::EnrichContext& context, std::span<const std::string> externals);
+// Lets every kind take what BPF could not see. Where much is only to be read, a second thread reads as well,
+// by means of `helper`, which may be null.
+Result<void> enrich(Model& model, Borrower& borrower, Borrower* helper,
+                    std::span<const std::string> externals);
 
 }  // namespace bpfckpt::dump

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 
 #include "base/log.h"
@@ -164,7 +165,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY_ASSIGN(image::ImageWriter writer,
              image::ImageWriter::open(options.images_dir, {.durable = options.sync}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
-  image::RawImage contents;
+  image::RawImage contents, more_contents;
   Connections connections(options.policy);
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   {
@@ -179,6 +180,7 @@ Result<pb::Stats> dump(const Options& options) {
     TRY(connections.prepare(model));
     if (model.files.objects_size() != 0) {
       TRY_ASSIGN(contents, writer.create_raw("contents"));
+      TRY_ASSIGN(more_contents, writer.create_raw("contents-2"));
     }
   }
   pb::Manifest manifest;
@@ -213,8 +215,10 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(take_pages(tree, model, writer, pages, stats));
   stats.set_pages_us(stage.lap_us());
   Borrower borrower(model, writer, contents);
+  std::optional<Borrower> helper;
+  if (more_contents.fd >= 0) helper.emplace(borrower, more_contents);
   TRY(connections.renew());
-  TRY(enrich(model, borrower, options.policy.external));
+  TRY(enrich(model, borrower, helper ? &*helper : nullptr, options.policy.external));
   TRY(connections.read(model, borrower, writer));
   stats.set_enrich_us(stage.lap_us());
   TRY(tree.cure());
@@ -227,6 +231,7 @@ Result<pb::Stats> dump(const Options& options) {
 
   TRY(late.complete(model));
   TRY(borrower.finish_contents());
+  if (helper) TRY(helper->finish_contents());
   TRY(refuse(options.find_shape(model, special, {})));
 
   // After: nobody waits for us any more, or everybody will be killed.
