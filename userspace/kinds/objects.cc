@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 
 namespace bpfckpt::kinds {
 
@@ -24,9 +25,10 @@ Result<Operand> plan_object(PlanBuilder& plan, const pb::File& file, const pb::F
 
 std::string free_name(const Environment& environment, const std::string& path) {
   if (!environment.path_exists(path)) return path;
-  std::string candidate;
+  const std::size_t name_at = path.rfind('/') + 1;
   for (int i = 0;; i++) {
-    candidate = fmt::format("{}.bpfckpt-{}", path, i);
+    const std::string suffix = fmt::format(".bpfckpt-{}", i);
+    std::string candidate = path.substr(0, name_at + NAME_MAX - suffix.size()) + suffix;
     if (!environment.path_exists(candidate)) return candidate;
   }
 }

@@ -79,6 +79,11 @@ class PlacesPlanner {
     return {};
   }
 
+  // The name of one that was removed may be a file's by now.
+  bool is_directory(const std::string& path) const {
+    return plan_.environment().path_exists(path == "/" ? path : path + "/.");
+  }
+
   // Files that were deleted in a directory that is not there.
   Result<void> find_inhabitants() {
     std::set<std::uint32_t> seen;
@@ -89,8 +94,7 @@ class PlacesPlanner {
       const std::string& path = file.path().path();
       if ((file.kind() != "regular" && file.kind() != "pipe") || path.size() < 2 || path.front() != '/')
         continue;
-      if (plan_.environment().path_exists(kinds::directory_of(path)) || !seen.insert(object->id()).second)
-        continue;
+      if (is_directory(kinds::directory_of(path)) || !seen.insert(object->id()).second) continue;
       add_parents(path);
       inhabitants_.push_back(&file);
     }
@@ -99,7 +103,7 @@ class PlacesPlanner {
 
   // Every directory above `path` that is not there.
   void add_parents(const std::string& path) {
-    for (std::string up = kinds::directory_of(path); up != "/" && !plan_.environment().path_exists(up);
+    for (std::string up = kinds::directory_of(path); up != "/" && !is_directory(up);
          up = kinds::directory_of(up))
       directories_.try_emplace(up);
   }
@@ -109,7 +113,7 @@ class PlacesPlanner {
     directory.name = kinds::free_name(plan_.environment(), plan_.place(path));
     if (directory.name != path) plan_.move_place(path, directory.name);
     const std::string parent = kinds::directory_of(directory.name);
-    if (plan_.environment().path_exists(parent) && parents_told_.insert(parent).second)
+    if (is_directory(parent) && parents_told_.insert(parent).second)
       parents_.push_back(std::make_unique<kinds::DirectoryTimes>(plan_, text(parent)));
     plan_.call(kSelf, SYS_mkdir, {text(directory.name), 0700}, "removed directory");
     std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> by_inode;
