@@ -1,9 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who gets the signal when a descriptor becomes ready, which signal, and that it is sent (O_ASYNC on a pipe).
+// Who gets the signal when a descriptor becomes ready, which signal, and that it is sent (O_ASYNC on a pipe);
+// and as whom that was asked for, which decides whether it may be sent.
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
+#include <array>
+
 #include "harness/cr_memory.h"
+
+namespace {
+
+constexpr int kGetOwnerUids = 17;  // F_GETOWNER_UIDS
+
+std::array<uid_t, 2> owner_ids(int fd) {
+  std::array<uid_t, 2> ids{};
+  CHECK(::fcntl(fd, kGetOwnerUids, ids.data()) == 0 || errno == EINVAL);  // without CONFIG_CHECKPOINT_RESTORE
+  return ids;
+}
+
+}  // namespace
 
 void cr::test() {
   sigset_t set;
@@ -20,8 +36,19 @@ void cr::test() {
   Child child([] { wait_released(); });
   REQUIRE(::fcntl(to_process[0], F_SETOWN, child.pid()) == 0 &&
           ::fcntl(to_process[0], F_SETSIG, SIGUSR1) == 0);
+  int as_others[2];
+  REQUIRE(::pipe(as_others) == 0);
+  if (::geteuid() == 0) {
+    REQUIRE(::setresuid(1234, 4321, 0) == 0);
+    CHECK_EQ(::fcntl(as_others[0], F_SETOWN, ::getpid()), 0);
+    REQUIRE(::setresuid(0, 0, 0) == 0);
+    REQUIRE(::prctl(PR_SET_DUMPABLE, 1) == 0);
+  }
+  const auto ids = owner_ids(as_others[0]), own_ids = owner_ids(to_thread[0]);
   await_waiting(1);
   checkpoint_here();
+  CHECK(owner_ids(as_others[0]) == ids);
+  CHECK(owner_ids(to_thread[0]) == own_ids);
   f_owner_ex owner{};
   CHECK_EQ(::fcntl(to_thread[0], F_GETOWN_EX, &owner), 0);
   CHECK(owner.type == F_OWNER_TID && owner.pid == gettid());

@@ -9,6 +9,7 @@
 // pidfd_getfd() takes the lowest free number. It is known here which number that is, since a table is filled
 // from empty: where it is the wanted one, nothing has to be moved.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -368,9 +369,20 @@ void plan_owner(PlanBuilder& plan, const pb::FileOwner& owner, Operand fd) {
   struct {
     std::int32_t type, pid;
   } whom{static_cast<std::int32_t>(owner.type()), static_cast<std::int32_t>(owner.pid())};
+  // Whether a signal may be sent is asked of who named the owner, as he was then (fs/fcntl.c:sigio_perm());
+  // so we are he for a moment. Root's capabilities are permitted meanwhile, and effective again with euid 0;
+  // what may look at us is reset by each change (kernel/cred.c:commit_creds()). Without CAP_SETUID nothing
+  // happens, and then it was our own user's process.
+  const bool other = owner.pid() != 0 && (owner.uid() != 0 || owner.euid() != 0);
+  if (other)
+    plan.try_call(kSelf, SYS_setresuid, {owner.uid(), owner.euid(), 0}, "as who named the owner of file");
   // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
   if (owner.pid() != 0)
     plan.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan.bytes_of(whom))}, "owner of file");
+  if (other) {
+    plan.try_call(kSelf, SYS_setresuid, {0, 0, 0});
+    plan.try_call(kSelf, SYS_prctl, {PR_SET_DUMPABLE, 1, 0, 0, 0});
+  }
   if (owner.signal() != 0) plan.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");
 }
 
