@@ -19,6 +19,7 @@
 
 #include "bpf/records.h"
 #include "images/kinds/shmem.pb.h"
+#include "kernel/memfd.h"
 #include "kinds/huge_content.h"
 #include "kinds/kind.h"
 #include "kinds/objects.h"
@@ -28,6 +29,7 @@ namespace {
 
 constexpr std::string_view kMemfdPrefix = "/memfd:";
 constexpr std::size_t kMaxMemfdName = 249;       // mm/memfd.c: MFD_NAME_MAX_LEN
+constexpr std::uint32_t kSealExec = 0x20;        // F_SEAL_EXEC, since 6.3
 constexpr std::uint32_t kMaxHugePageShift = 63;  // of the six bits of MFD_HUGE_MASK
 constexpr std::uint32_t kFmodeWriter = 1 << 16;  // include/linux/fs.h: FMODE_WRITER
 constexpr std::uint32_t kLargeFile = 0100000;    // O_LARGEFILE, which glibc defines as 0
@@ -80,11 +82,20 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject* obje
   return {};
 }
 
+// Whether it can be executed is said by its mode and by F_SEAL_EXEC; the sysctl vm.memfd_noexec must have no
+// say.
+std::uint32_t exec_flag(const pb::SharedMemory& memory) {
+  static const bool known = kernel::memfd_exec_known();
+  if (!known) return 0;
+  return (memory.seals() & kSealExec) != 0 && (memory.mode() & 0111) == 0 ? kernel::kMemfdNoExecSeal
+                                                                          : kernel::kMemfdExec;
+}
+
 Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object) {
   TRY_ASSIGN(pb::SharedMemory memory, unpack_object(object));
   OpId fd = 0;
   if (is_memfd(file)) {
-    std::uint32_t flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    std::uint32_t flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | exec_flag(memory);
     if (memory.huge_page_shift() != 0) flags |= MFD_HUGETLB | memory.huge_page_shift() << MFD_HUGE_SHIFT;
     fd = plan.call(kSelf, SYS_memfd_create, {Operand::data(plan.text(memory.name())), flags}, "memfd");
   } else {

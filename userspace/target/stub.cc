@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <cerrno>
 #include <string>
 
 #include "parasite/embedded.h"
@@ -19,7 +20,10 @@ namespace bpfckpt::target {
 namespace {
 
 Result<Fd> stub_image() {
-  Fd image(::memfd_create("bpfckpt-stub", MFD_CLOEXEC));
+  // MFD_EXEC, since 6.3: without it the sysctl vm.memfd_noexec may say that it cannot be executed.
+  constexpr unsigned kExec = 0x10;
+  Fd image(::memfd_create("bpfckpt-stub", MFD_CLOEXEC | kExec));
+  if (!image && errno == EINVAL) image.reset(::memfd_create("bpfckpt-stub", MFD_CLOEXEC));
   if (!image) return fail(Error::system("memfd_create"));
   const auto code = parasite::stub();
   if (::write(image.get(), code.data(), code.size()) != static_cast<ssize_t>(code.size()))
