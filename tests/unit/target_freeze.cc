@@ -192,4 +192,35 @@ TEST_CASE("a thread that execs while the tree is read is caught under the number
     }
 }
 
+TEST_CASE("freeze waits until who exits is a zombie, and names who is none in time") {
+  for (const bool ends : {true, false}) {
+    CAPTURE(ends);
+    Process process([] {
+      for (;;) ::pause();
+      return 0;
+    });
+    const TreeReader read = victim::tree_reader(process.pid());
+    int readings = 0;
+    Waiter waiter;
+    const auto tree = freeze(waiter,
+                             [&]() -> Result<std::vector<TreeMember>> {
+                               TRY_ASSIGN(std::vector<TreeMember> members, read());
+                               members.push_back({.tid = 4'000'000,
+                                                  .tgid = 4'000'000,
+                                                  .real_parent = process.pid(),
+                                                  .gone = true,
+                                                  .exiting = ++readings < 5 || !ends});
+                               return members;
+                             },
+                             {.timeout = 300ms});
+    CHECK(readings >= 5);
+    CHECK_EQ(tree.has_value(), ends);
+    if (tree) continue;
+    CHECK(tree.error().err() == ETIMEDOUT);
+    CHECK_MESSAGE(tree.error().message().find(
+                      "pid 4000000 thread 4000000 does not come to the end of its exit") != std::string::npos,
+                  tree.error().message());
+  }
+}
+
 }  // namespace bpfckpt::target

@@ -49,6 +49,7 @@ Result<TakenTree> TakenTree::freeze(target::Waiter& waiter, target::RobustList& 
       member.real_parent = static_cast<pid_t>(task.real_parent);
       member.tracer = static_cast<pid_t>(task.tracer);
       member.gone = task.zombie() || task.exiting();
+      member.exiting = task.exiting() && !task.zombie();
       member.uninterruptible = task.uninterruptible();
       member.runs = (task.state & 8) == 0;  // __TASK_TRACED
       members.push_back(member);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <thread>
 #include <unordered_set>
 
 #include "target/attacher.h"
@@ -19,6 +20,8 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{20};
 // How long a task may be one that must not be seized before that is believed.
 constexpr std::chrono::milliseconds kDeniedTime{300};
+// Between two looks at tasks that exit.
+constexpr std::chrono::microseconds kExitTime{200};
 
 using Members = std::vector<TreeMember>;
 
@@ -99,6 +102,10 @@ Error too_late(const Members& members, const std::set<pid_t>& running) {
                ? fmt::format(" is in state D (waits for its vfork child? pid {})", child->tid)
                : " is in state D (uninterruptible sleep)";
   }
+  for (const TreeMember& task : members)
+    if (task.exiting)
+      who += fmt::format("{}pid {} thread {} does not come to the end of its exit", who.empty() ? "" : "; ",
+                         task.tgid, task.tid);
   if (who.empty()) who = "new processes appear faster than they can be stopped";
   return Error::system("cannot be stopped in time: " + who, ETIMEDOUT);
 }
@@ -175,8 +182,10 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
     denied = std::move(denied_now);
 
     TRY_ASSIGN(const auto running, settle(tree.tasks_, std::min(deadline, within(kPatience))));
-    if (!fresh && running.empty() && forget_replaced(tree.tasks_) == 0) break;
+    const bool exiting = std::ranges::any_of(tree.members_, &TreeMember::exiting);
+    if (!fresh && !exiting && running.empty() && forget_replaced(tree.tasks_) == 0) break;
     if (std::chrono::steady_clock::now() >= deadline) return fail(too_late(tree.members_, running));
+    if (exiting) std::this_thread::sleep_for(kExitTime);
     if (!running.empty()) {
       let_children_run(tree.tasks_, tree.members_, running);
       TRY(settle(tree.tasks_, std::min(deadline, within(kPatience))));

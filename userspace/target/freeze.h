@@ -23,6 +23,7 @@ struct TreeMember {
   pid_t real_parent = 0;  // tgid
   pid_t tracer = 0;       // tgid; 0: not traced
   bool gone = false;      // a zombie, or exiting: cannot be stopped, needs not be
+  bool exiting = false;   // is not yet a zombie, but will be one in a moment
   bool uninterruptible = false;
   bool runs = false;  // it is in no ptrace-stop
 };
@@ -45,7 +46,7 @@ class FrozenTree {
   std::size_t size() const { return tasks_.size(); }
   // By tid.
   std::map<pid_t, SeizedTask>& tasks() { return tasks_; }
-  // The tree as it was read last, every member stopped or gone.
+  // The tree as it was read last, every member stopped or a zombie.
   const std::vector<TreeMember>& members() const { return members_; }
   void release() { tasks_.clear(); }
   // Ends all processes of the tree for good, before any of their instructions runs.
@@ -57,10 +58,12 @@ class FrozenTree {
   std::vector<TreeMember> members_;
 };
 
-// Stops every thread that `read` names, and reads again until it names nobody new. A task that waits for a
-// vfork()ed child cannot stop before the child goes on: its children are let run a little while between two
-// attempts. Error (everything is let go): ETIMEDOUT, naming tasks and what they wait for as far as it can be
-// seen; Error::Unsupported: a task is traced by somebody else; Error::TargetGone: nobody is left.
+// Stops every thread that `read` names, and reads again until it names nobody new and who exits has come to
+// the end of that: on its way a process has lost its memory and files, and cannot be waited for yet. A task
+// that waits for a vfork()ed child cannot stop before the child goes on: its children are let run a little
+// while between two attempts. Error (everything is let go): ETIMEDOUT, naming tasks and what they wait for as
+// far as it can be seen; Error::Unsupported: a task is traced by somebody else; Error::TargetGone: nobody is
+// left.
 Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options = {});
 
 }  // namespace bpfckpt::target
