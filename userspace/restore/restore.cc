@@ -23,6 +23,7 @@
 #include "restore/executor.h"
 #include "restore/packet_rings.h"
 #include "restore/segment_checks.h"
+#include "restore/signal_info.h"
 #include "restore/socket_checks.h"
 #include "restore/terminal.h"
 #include "target/resume.h"
@@ -124,6 +125,7 @@ target::ResumeThread thread_to_resume(const pb::Thread& thread) {
   out.sigmask = thread.blocked();
   out.restart = restart_of(thread);
   out.at_restart = thread.at_restart();
+  out.stop_pending = std::ranges::any_of(thread.pending(), is_stop);
   return out;
 }
 
@@ -137,6 +139,7 @@ std::vector<target::ResumeProcess> what_to_resume(const Model& model, bool leave
       out.stop_signal = static_cast<int>(process.stop_signal());
     else if (process.state() == pb::STOPPED || leave_stopped)
       out.stop_signal = SIGSTOP;
+    out.stop_pending = std::ranges::any_of(process.pending(), is_stop);
     for (const pb::Thread& thread : process.threads())
       if (!thread.exited()) out.threads.push_back(thread_to_resume(thread));
     processes.push_back(std::move(out));

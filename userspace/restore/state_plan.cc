@@ -20,6 +20,7 @@
 #include "model/details.h"
 #include "restore/credentials_plan.h"
 #include "restore/planner.h"
+#include "restore/signal_info.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -187,9 +188,8 @@ void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
 }
 
 void plan_pending(PlanBuilder& plan, Actor pid, Actor tid, const std::string& info, bool for_thread) {
-  // siginfo_t begins with si_signo.
-  std::int32_t signal = 0;
-  std::memcpy(&signal, info.data(), sizeof signal);
+  if (is_stop(info)) return;
+  const std::int32_t signal = signal_of(info);
   Operand bytes = Operand::data(plan.data(std::as_bytes(std::span(info))));
   // A task may send itself any siginfo (kernel/signal.c:do_rt_sigqueueinfo()).
   if (for_thread)
@@ -317,7 +317,7 @@ void plan_zombies(Planning& planning) {
     const pb::Thread& thread = process.threads(0);
     plan.call(process.pid(), SYS_prctl,
               {PR_SET_NAME, Operand::data(plan.text(from_printable(thread.comm()))), 0, 0, 0}, "name");
-    plan_credentials(plan, process.pid(), plan.index().credentials(thread.credentials_id()));
+    plan_credentials(plan, process.pid(), plan.index().credentials(thread.credentials_id()), true);
     plan.op(Op::Code::Exit, process.pid(), {process.exit_code()}, "zombie");
     // Seen to have ended, and left as it is.
     if (process.parent_pid() != 0)

@@ -69,6 +69,11 @@ Result<void> HeldTree::release() {
     if (!stopped && result)
       result = fail(std::move(stopped.error()).in(fmt::format("stop pid {}", process.pid)));
   }
+  // Taken when we let go of them, unless they are stopped already.
+  for (const Process& process : processes_) {
+    if (process.stop_pending) ::kill(process.pid, SIGSTOP);
+    for (const pid_t tid : process.threads_stop_pending) ::syscall(SYS_tgkill, process.pid, tid, SIGSTOP);
+  }
   for (Process& process : processes_) process.threads.clear();
   processes_.clear();
   return result;
@@ -79,8 +84,15 @@ Result<HeldTree> hold(Waiter& waiter, const std::vector<ResumeProcess>& processe
   TRY_ASSIGN(const std::uint64_t call_offset, arch::call_offset(parasite::blob()));
   HeldTree held;
   held.processes_.reserve(processes.size());
-  for (const ResumeProcess& process : processes)
-    held.processes_.push_back({.pid = process.pid, .stop_signal = process.stop_signal, .threads = {}});
+  for (const ResumeProcess& process : processes) {
+    held.processes_.push_back({.pid = process.pid,
+                               .stop_signal = process.stop_signal,
+                               .stop_pending = process.stop_pending,
+                               .threads_stop_pending = {},
+                               .threads = {}});
+    for (const ResumeThread& thread : process.threads)
+      if (thread.stop_pending) held.processes_.back().threads_stop_pending.push_back(thread.tid);
+  }
   for (std::size_t i = 0; i < processes.size(); ++i) {
     const ResumeProcess& process = processes[i];
     const std::uint64_t options = kExitKill | (process.seccomp ? kSuspendSeccomp : 0);

@@ -24,13 +24,16 @@ struct ResumeThread {
   std::vector<std::byte> xstate;
   std::uint64_t sigmask = 0;
   std::optional<RestartCall> restart;
-  bool at_restart = false;  // ThreadState::at_restart when it was taken
+  bool at_restart = false;    // ThreadState::at_restart when it was taken
+  bool stop_pending = false;  // a SIGSTOP for this thread is
 };
 
 struct ResumeProcess {
   pid_t pid = 0;
   std::vector<ResumeThread> threads;
-  int stop_signal = 0;   // not 0: to be found stopped by that signal (SIGSTOP, ...)
+  int stop_signal = 0;  // not 0: to be found stopped by that signal (SIGSTOP, ...)
+  // A SIGSTOP is pending, which the process could not send itself beforehand: nobody blocks it.
+  bool stop_pending = false;
   bool seccomp = false;  // a filter or strict mode is already on
 };
 
@@ -53,6 +56,8 @@ class HeldTree {
   struct Process {
     pid_t pid;
     int stop_signal;
+    bool stop_pending;
+    std::vector<pid_t> threads_stop_pending;
     std::vector<SeizedTask> threads;  // the leader first
   };
   Result<void> stop(Process& process);
