@@ -17,18 +17,21 @@ DataId capability_header(PlanBuilder& plan) {
 }
 
 void plan_capset(PlanBuilder& plan, Actor tid, std::uint64_t effective, std::uint64_t permitted,
-                 std::uint64_t inheritable) {
+                 std::uint64_t inheritable, bool may_fail) {
   auto low = [](std::uint64_t set) { return static_cast<std::uint32_t>(set); };
   auto high = [](std::uint64_t set) { return static_cast<std::uint32_t>(set >> 32); };
   __user_cap_data_struct sets[2] = {{low(effective), low(permitted), low(inheritable)},
                                     {high(effective), high(permitted), high(inheritable)}};
-  plan.call(tid, SYS_capset, {Operand::data(capability_header(plan)), Operand::data(plan.bytes_of(sets))},
-            "capabilities");
+  const Operand header = Operand::data(capability_header(plan)), data = Operand::data(plan.bytes_of(sets));
+  if (may_fail)
+    plan.try_call(tid, SYS_capset, {header, data}, "capabilities");
+  else
+    plan.call(tid, SYS_capset, {header, data}, "capabilities");
 }
 
 }  // namespace
 
-void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
+void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c, bool ends) {
   if (c == nullptr) return;
   constexpr std::uint64_t kSetpcap = std::uint64_t{1} << CAP_SETPCAP;
   const int last = plan.environment().last_capability();
@@ -46,12 +49,13 @@ void plan_credentials(PlanBuilder& plan, Actor tid, const pb::Credentials* c) {
   plan.call(tid, SYS_setfsuid, {c->fsuid()});
 
   // CAP_SETPCAP is needed for the securebits; it goes with the last capset().
-  plan_capset(plan, tid, c->cap_permitted() | kSetpcap, c->cap_permitted() | kSetpcap, c->cap_inheritable());
+  plan_capset(plan, tid, c->cap_permitted() | kSetpcap, c->cap_permitted() | kSetpcap, c->cap_inheritable(),
+              ends);
   for (int cap = 0; cap <= last; cap++)
     if (c->cap_ambient() >> cap & 1)
       plan.call(tid, SYS_prctl, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0});
   plan.call(tid, SYS_prctl, {PR_SET_SECUREBITS, c->securebits(), 0, 0, 0}, "securebits");
-  plan_capset(plan, tid, c->cap_effective(), c->cap_permitted(), c->cap_inheritable());
+  plan_capset(plan, tid, c->cap_effective(), c->cap_permitted(), c->cap_inheritable(), ends);
 }
 
 }  // namespace bpfckpt::restore
