@@ -219,7 +219,6 @@ class MemoryPlanner {
   }
 
   Result<void> map() {
-    PageLookup pages(mm_);
     for (const pb::Vma& vma : mm_.vmas()) {
       if (vma.kind() == pb::SPECIAL || kinds::attached_object(plan_.index(), vma) != nullptr) continue;
       if (is_ring(plan_.index(), vma)) {
@@ -242,6 +241,7 @@ class MemoryPlanner {
             pid_, start, SYS_mmap,
             {start, end - start, prot, static_cast<std::uint64_t>(mmap_flags(vma)) | hugetlb, fd, offset});
       });
+      make_common_writable(vma, prot);
       plan_memory_policy(vma);
     }
     for (auto& [file, op] : pulled_) {
@@ -255,6 +255,26 @@ class MemoryPlanner {
     }
     pulled_.clear();
     return plan_attachments(planning_, pid_, mm_, parent_mm_, common_);
+  }
+
+  // What it has in common with its parent, who never wrote there, if pages will be read into it.
+  void make_common_writable(const pb::Vma& vma, int prot) {
+    if (parent_mm_ == nullptr || !writable_first(mm_, vma)) return;
+    for (const pb::Vma& theirs : parent_mm_->vmas()) {
+      const std::uint64_t start = std::max(vma.start(), theirs.start());
+      const std::uint64_t end = std::min(vma.end(), theirs.end());
+      if (start >= end || (protection(theirs) & PROT_WRITE) != 0 || writable_first(*parent_mm_, theirs))
+        continue;
+      std::uint64_t from = start;
+      const auto protect = [&](std::uint64_t until) {
+        if (from < until) plan_.call(pid_, SYS_mprotect, {from, until - from, prot}, "to read pages into it");
+      };
+      for_each_gap(start, end, common_, [&](std::uint64_t gap_start, std::uint64_t gap_end) {
+        protect(gap_start);
+        from = gap_end;
+      });
+      protect(end);
+    }
   }
 
   // Before there are pages, so that they are taken from where they are wanted.
