@@ -42,6 +42,13 @@ void append(std::vector<PageRange>& ranges, std::uint64_t start, std::uint64_t e
     ranges.push_back({start, end});
 }
 
+// Does the mapping hold what has to be taken? The kernel may drop the pages of a droppable one whenever it
+// likes; they read as zeros then, and whoever uses it must live with that. In it are the states of vDSO
+// getrandom(), which must not come twice: so they come as dropped.
+bool has_own_pages(const pb::Vma& vma) {
+  return is_private(vma) && (vma.flags() & vm::kDroppable) == 0;
+}
+
 // What a scan may find, and finds.
 struct Scan {
   int pagemap;
@@ -118,14 +125,14 @@ Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
   bool by_ioctl = true;
   // Neighbours are scanned in one call: a space of 20,000 mappings is a few hundred stretches.
   for (int i = 0; i < mm.vmas_size();) {
-    if (!is_private(mm.vmas(i))) {
+    if (!has_own_pages(mm.vmas(i))) {
       i++;
       continue;
     }
     std::uint64_t start = mm.vmas(i).start(), end = mm.vmas(i).end();
     const bool watched = is_watched(mm.vmas(i));
     if (mm.vmas(i).flags() & vm::kUffdWp) TRY(scan_protected(pagemap, *mm.mutable_vmas(i)));
-    for (i++; i < mm.vmas_size() && is_private(mm.vmas(i)) && mm.vmas(i).start() == end && !watched &&
+    for (i++; i < mm.vmas_size() && has_own_pages(mm.vmas(i)) && mm.vmas(i).start() == end && !watched &&
               !is_watched(mm.vmas(i));
          i++)
       end = mm.vmas(i).end();

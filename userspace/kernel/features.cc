@@ -259,6 +259,13 @@ Presence probe_guard_regions() {
   return ::madvise(page.data(), len_bytes, kGuardInstall) == 0 ? yes() : no_errno();
 }
 
+Presence probe_droppable() {
+  constexpr int kMapDroppable = 0x08;
+  const auto len_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  Mapping page(::mmap(nullptr, len_bytes, PROT_READ, kMapDroppable | MAP_ANONYMOUS, -1, 0), len_bytes);
+  return page.data() == MAP_FAILED ? no_errno() : yes();
+}
+
 Presence probe_protection_keys() {
   const long key = ::syscall(SYS_pkey_alloc, 0, 0);
   if (key < 0) return no_errno();
@@ -363,6 +370,8 @@ constexpr Feature kFeatures[] = {
     {"mdwe", kKept, "PR_SET_MDWE (since 6.3)", "prctl PR_GET_MDWE", kLostKept, "", probe_mdwe},
     {"guard-regions", kKept, "MADV_GUARD_INSTALL (since 6.13)", "madvise(2) of a page", kLostKept, "",
      probe_guard_regions},
+    {"droppable-memory", kKept, "MAP_DROPPABLE (since 6.11): comes back as dropped", "mmap(2) of a page",
+     kLostKept, "", probe_droppable},
     {"protection-keys", kKept, "memory protection keys", "pkey_alloc(2) gives a key", kLostKept, "",
      probe_protection_keys},
     {"memory-policy", kKept, "NUMA memory policies", "get_mempolicy(2)", kLostKept, "", probe_memory_policy},

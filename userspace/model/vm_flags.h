@@ -46,7 +46,10 @@ inline constexpr std::uint32_t key(std::uint64_t flags) {
 // mseal(2), since 6.10: bit 63, later bit 42; the other one is not used for anything in either.
 inline constexpr std::uint64_t kSealed = std::uint64_t{1} << 63 | std::uint64_t{1} << 42;
 
+// MAP_DROPPABLE, since 6.11.
+inline constexpr std::uint64_t kDroppable = std::uint64_t{1} << 40;
+
 // What mmap(2)'s own arguments decide and nothing later changes.
-inline constexpr std::uint64_t kMadeByMmap = kShared | kMayShare | kGrowsDown | kHugeTlb;
+inline constexpr std::uint64_t kMadeByMmap = kShared | kMayShare | kGrowsDown | kHugeTlb | kDroppable;
 
 }  // namespace bpfckpt::vm

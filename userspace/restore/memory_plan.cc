@@ -34,6 +34,8 @@ namespace {
 
 constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
 
+constexpr int kMapDroppable = 0x08;  // since 6.11
+
 constexpr int kThpExceptAdvised = 2;  // PR_THP_DISABLE_EXCEPT_ADVISED, since 6.18
 
 constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
@@ -65,7 +67,8 @@ bool has_memory_policy(const pb::AddressSpace& mm) {
 }
 
 int mmap_flags(const pb::Vma& vma) {
-  int flags = MAP_FIXED_NOREPLACE | (is_private(vma) ? MAP_PRIVATE : MAP_SHARED);
+  int flags = MAP_FIXED_NOREPLACE;
+  flags |= vma.flags() & vm::kDroppable ? kMapDroppable : is_private(vma) ? MAP_PRIVATE : MAP_SHARED;
   if (vma.file_id() == 0) flags |= MAP_ANONYMOUS;
   if (vma.flags() & vm::kGrowsDown) flags |= MAP_GROWSDOWN;
   if (vma.flags() & vm::kNoReserve) flags |= MAP_NORESERVE;
