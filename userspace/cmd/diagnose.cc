@@ -15,6 +15,7 @@
 #include "collect/collector.h"
 #include "diagnose/covered.h"
 #include "diagnose/holders.h"
+#include "diagnose/lasting.h"
 #include "diagnose/look.h"
 #include "diagnose/vforks.h"
 #include "model/details.h"
@@ -171,26 +172,6 @@ void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
         << (list.empty() ? "" : ", and needed:" + list) << ".\n";
 }
 
-// What one process freed while the other was read looks like shared by both: what is so is seen at every
-// look.
-Result<void> keep_lasting_sharing(std::vector<Diagnosed>& processes, const DumpPolicy& policy,
-                                  const std::function<Result<Model>()>& look) {
-  constexpr int kMoreLooks = 3;
-  auto is_sharing = [](const Item& item) { return item.finding.code == diagnose::kSharedWithSibling; };
-  auto any = [&](const Diagnosed& process) { return std::ranges::any_of(process.items, is_sharing); };
-  for (int i = 0; i < kMoreLooks && std::ranges::any_of(processes, any); i++) {
-    TRY_ASSIGN(const Model again, look());
-    const std::vector<Item> seen = diagnose::find(again, policy, {});
-    for (Diagnosed& process : processes)
-      std::erase_if(process.items, [&](const Item& item) {
-        return is_sharing(item) && std::ranges::none_of(seen, [&](const Item& it) {
-                 return is_sharing(it) && it.pid == item.pid && it.finding.reason == item.finding.reason;
-               });
-      });
-  }
-  return {};
-}
-
 // What there is to say of one tree, its shape included.
 Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
                                                  const std::function<Result<Model>()>& look,
@@ -199,7 +180,12 @@ Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
                                                  diagnose::Names& names, bool refused_only) {
   TRY_ASSIGN(Model model, look());
   std::vector<Diagnosed> processes = diagnose_model(model, policy, names, refused_only);
-  TRY(keep_lasting_sharing(processes, policy, look));
+  std::vector<std::vector<Item>*> lists;
+  for (Diagnosed& process : processes) lists.push_back(&process.items);
+  TRY(diagnose::keep_lasting(lists, [&]() -> Result<std::vector<Item>> {
+    TRY_ASSIGN(const Model again, look());
+    return diagnose::find(again, policy, {});
+  }));
   std::vector<Item> more = find_lasting_shape(model, special, look);
   TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
   std::ranges::move(vforks, std::back_inserter(more));

@@ -245,7 +245,9 @@ void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   if ((flags & TASK_USER_DISPATCH) != 0) process.add_obstacles("syscall-user-dispatch");
   if (group.mm != nullptr && (group.mm->flags & MM_MANY_AIO) != 0)
     process.add_obstacles("more-aio-rings-than-can-be-read");
-  if (group.process->timers > group.timers.size()) process.add_obstacles("posix-timers");
+  // Of a running tree some can have gone between one reading and the other.
+  if (group.process->timers > (records_.of_running() ? std::size_t{RECORD_TIMERS} : group.timers.size()))
+    process.add_obstacles("more-posix-timers-than-can-be-read");
 }
 
 std::uint32_t Builder::namespaces_id(const ns_part& ns) {

@@ -14,6 +14,7 @@
 #include "diagnose/covered.h"
 #include "diagnose/findings.h"
 #include "diagnose/holders.h"
+#include "diagnose/lasting.h"
 #include "diagnose/look.h"
 #include "dump/aio_rings.h"
 #include "dump/borrow.h"
@@ -172,6 +173,10 @@ Result<pb::Stats> dump(const Options& options) {
     auto look = [&] { return diagnose::look(collector, options.root); };
     TRY_ASSIGN(Model model, look());
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
+    TRY(diagnose::keep_lasting({&items}, [&]() -> Result<std::vector<diagnose::Item>> {
+      TRY_ASSIGN(const Model again, look());
+      return obstacles(again, options.policy, true);
+    }));
     std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
     std::ranges::move(options.find_shape(model, special, look), std::back_inserter(items));
     name_holders(collector, model, items);

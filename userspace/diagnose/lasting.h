@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is found at a running tree may be something that is half-way through: a descriptor that was closed
+// between the reading of it and of who watches it, a timer that was deleted, memory that was freed and is
+// another's by now. What is so is found at every look.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "diagnose/findings.h"
+
+namespace bpfckpt::diagnose {
+
+// Looks again (a few times) and drops from the lists what is unsupported and was not found then: by process,
+// subject and code. Does not look if nothing is unsupported.
+Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
+                          const std::function<Result<std::vector<Item>>()>& find_again);
+
+}  // namespace bpfckpt::diagnose
