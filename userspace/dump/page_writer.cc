@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/page_buffer.h"
 #include "model/page_pieces.h"
 #include "model/page_place.h"
 
@@ -26,7 +27,7 @@ constexpr std::size_t kOutsideBuffer = 256 << 10;   // stays in the second-level
 
 // /proc/PID/mem reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE), but it moves
 // one page at a time: it is for what process_vm_readv(2) does not read.
-ssize_t read_memory(pid_t pid, int mem, std::uint64_t address, std::span<char> out) {
+ssize_t read_memory(pid_t pid, int mem, std::uint64_t address, std::span<std::byte> out) {
   const iovec to{out.data(), out.size()};
   const iovec from{reinterpret_cast<void*>(address), out.size()};
   const ssize_t got = ::process_vm_readv(pid, &to, 1, &from, 1, 0);
@@ -34,7 +35,7 @@ ssize_t read_memory(pid_t pid, int mem, std::uint64_t address, std::span<char> o
 }
 
 Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRun>& runs, int image_fd) {
-  std::vector<char> buffer(kOutsideBuffer);
+  const PageBuffer buffer(kOutsideBuffer);
   Fd mem(::open(fmt::format("/proc/{}/mem", job.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!mem) return fail(Error::system(fmt::format("pid {}: open of its memory", job.pid)));
   for (const pb::PageRun& run : runs) {
@@ -42,7 +43,7 @@ Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRu
     std::uint64_t total = run.count() * kPageBytes;
     for (std::uint64_t done = 0; done < total;) {
       std::size_t len = std::min<std::size_t>(buffer.size(), total - done);
-      ssize_t got = read_memory(job.pid, mem.get(), run.start() + done, std::span(buffer).first(len));
+      ssize_t got = read_memory(job.pid, mem.get(), run.start() + done, buffer.bytes().first(len));
       if (got <= 0)
         return fail(Error::system(fmt::format("pid {}: read of memory at {:#x}", job.pid, run.start() + done),
                                   got < 0 ? errno : EFAULT));

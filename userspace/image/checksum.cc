@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/page_buffer.h"
 #include "image/file_io.h"
 
 namespace bpfckpt::image {
@@ -73,11 +74,11 @@ Result<void> checksum_files(std::span<ChecksumJob> jobs, unsigned threads) {
   std::mutex mutex;
   std::optional<Error> failure;  // the first one
   auto work = [&] {
-    auto buffer = std::make_unique_for_overwrite<std::byte[]>(kReadBytes);
+    const PageBuffer buffer(kReadBytes);
     std::unique_ptr<XXH3_state_t, StreamDelete> state(XXH3_createState());
     for (std::size_t i; (i = next.fetch_add(1)) < blocks.size();) {
       const ChecksumJob& job = jobs[blocks[i].job];
-      auto result = checksum_block(job.fd, blocks[i], {buffer.get(), kReadBytes}, state.get());
+      auto result = checksum_block(job.fd, blocks[i], buffer.bytes(), state.get());
       if (!result) {
         std::scoped_lock lock(mutex);
         if (!failure) failure = std::move(result.error()).in(std::string(job.name));

@@ -93,8 +93,9 @@ struct Op {
     // bpfckpt takes thread args[0] under ptrace, so that no seccomp filter stops what is still to be done
     Unfilter,
     // bpfckpt copies what its descriptor args[1] has from byte args[4] on into memory of process args[0]:
-    // into the args[3] pieces (struct iovec) of data block args[2]. It does so while the others of the phase
-    // are at work.
+    // into the args[3] pieces (struct iovec) of data block args[2]; by its own duplicate args[5] of the
+    // process's userfaultfd, if there is one. It does so while the others of the phase are at work, by all
+    // processors.
     FillPages,
     ExitThread,  // the actor, a leader, ends with the exit status args[0]; the process goes on
     Exit,        // the actor ends: with the wait4(2) status args[0]; nothing of it may come after

@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
 
 #include "base/log.h"
 #include "restore/fill_pages.h"
@@ -186,7 +189,7 @@ Result<void> Executor::run_parallel(const Phase& phase) {
     TRY(l->submit());
     busy.push_back(l);
   }
-  for (OpId id : meanwhile) TRY(run_own(id));
+  TRY(run_at_once(meanwhile));
   // Each is given its next batch as soon as its last one is seen to be done, so that nobody waits for the
   // slowest.
   while (!busy.empty()) {
@@ -200,6 +203,27 @@ Result<void> Executor::run_parallel(const Phase& phase) {
     busy = std::move(still);
   }
   return {};
+}
+
+Result<void> Executor::run_at_once(const std::vector<OpId>& ids) {
+  std::atomic<std::size_t> next = 0;
+  std::mutex mutex;
+  Result<void> all;
+  auto work = [&] {
+    for (std::size_t i; (i = next.fetch_add(1)) < ids.size();) {
+      auto done = run_own(ids[i]);
+      if (done) continue;
+      std::scoped_lock lock(mutex);
+      if (all) all = std::move(done);
+      next = ids.size();
+    }
+  };
+  const std::size_t threads = std::min<std::size_t>(std::thread::hardware_concurrency(), ids.size());
+  std::vector<std::jthread> helpers;
+  for (std::size_t i = 1; i < threads; i++) helpers.emplace_back(work);
+  work();
+  helpers.clear();
+  return all;
 }
 
 // --- bpfckpt's own operations
@@ -276,7 +300,8 @@ Result<std::int64_t> Executor::perform(OpId id) {
     }
     case Op::Code::FillPages:
       TRY(fill_pages(static_cast<pid_t>(arg(0)), static_cast<int>(arg(1)),
-                     std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4)));
+                     std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4),
+                     op.arg_count > 5 ? static_cast<int>(arg(5)) : -1));
       return 0;
     case Op::Code::Add:
     case Op::Code::Repeat:

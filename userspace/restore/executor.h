@@ -51,6 +51,8 @@ class Executor {
   Result<void> run_ordered(const Phase& phase);
   Result<void> run_parallel(const Phase& phase);
   Result<void> run_own(OpId id);
+  // By all processors, in any order: FillPages, which share nothing.
+  Result<void> run_at_once(const std::vector<OpId>& ids);
   Result<std::int64_t> perform(OpId id);
   Result<Lane*> lane(Actor actor);
   Result<void> begin_actor(Actor tid);

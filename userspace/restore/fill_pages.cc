@@ -1,34 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restore/fill_pages.h"
 
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <vector>
+
+#include "base/page_buffer.h"
 
 namespace bpfckpt::restore {
 namespace {
 
 // Stays in the second-level cache.
 constexpr std::size_t kBufferBytes = 256 << 10;
+constexpr std::size_t kPageBytes = 4096;
+
+// How many bytes of `from` are there now as new pages; 0: the first page is there already, or is in no
+// mapping that takes copies.
+std::size_t copy_new_pages(int userfaultfd, char* to, std::span<const std::byte> from) {
+  uffdio_copy copy{};
+  copy.dst = reinterpret_cast<std::uint64_t>(to);
+  copy.src = reinterpret_cast<std::uint64_t>(from.data());
+  copy.len = from.size();
+  if (::ioctl(userfaultfd, UFFDIO_COPY, &copy) == 0) return from.size();
+  return copy.copy > 0 ? static_cast<std::size_t>(copy.copy) : 0;
+}
+
+Result<void> put(pid_t pid, char* to, std::span<const std::byte> from, int userfaultfd) {
+  while (!from.empty()) {
+    std::size_t done = userfaultfd < 0 ? 0 : copy_new_pages(userfaultfd, to, from);
+    if (done == 0) {
+      const std::size_t want = userfaultfd < 0 ? from.size() : std::min(from.size(), kPageBytes);
+      const iovec local{const_cast<std::byte*>(from.data()), want};
+      const iovec remote{to, want};
+      const ssize_t written = ::process_vm_writev(pid, &local, 1, &remote, 1, 0);
+      if (written <= 0)
+        return fail(
+            Error::system(fmt::format("write of memory of pid {}", pid), written < 0 ? errno : EFAULT));
+      done = static_cast<std::size_t>(written);
+    }
+    from = from.subspan(done);
+    to += done;
+  }
+  return {};
+}
 
 }  // namespace
 
-Result<void> fill_pages(pid_t pid, int fd, std::span<const iovec> parts, std::uint64_t offset) {
-  std::vector<char> buffer(kBufferBytes);
+Result<void> fill_pages(pid_t pid, int fd, std::span<const iovec> parts, std::uint64_t offset,
+                        int userfaultfd) {
+  const PageBuffer buffer(kBufferBytes);
   for (const iovec& part : parts) {
     for (std::size_t done = 0; done < part.iov_len;) {
       const ssize_t got = ::pread(fd, buffer.data(), std::min(buffer.size(), part.iov_len - done),
                                   static_cast<off_t>(offset));
       if (got <= 0) return fail(Error::system("read of pages", got < 0 ? errno : EIO));
-      const iovec from{buffer.data(), static_cast<std::size_t>(got)};
-      const iovec to{static_cast<char*>(part.iov_base) + done, static_cast<std::size_t>(got)};
-      const ssize_t put = ::process_vm_writev(pid, &from, 1, &to, 1, 0);
-      if (put <= 0)
-        return fail(Error::system(fmt::format("write of memory of pid {}", pid), put < 0 ? errno : EFAULT));
-      done += static_cast<std::size_t>(put);
-      offset += static_cast<std::uint64_t>(put);
+      const auto len = static_cast<std::size_t>(got);
+      TRY(put(pid, static_cast<char*>(part.iov_base) + done, buffer.bytes().first(len), userfaultfd));
+      done += len;
+      offset += len;
     }
   }
   return {};

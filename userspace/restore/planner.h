@@ -31,6 +31,8 @@ struct RestorePolicy {
   std::span<const std::byte> vdso;
   // Does private memory get transparent huge pages here without being advised to?
   bool huge_pages_unasked = false;
+  // Is there userfaultfd(2)? By it bpfckpt puts pages into large address spaces.
+  bool userfaultfd = false;
 };
 
 // State that the planners of one tree share.

@@ -2,8 +2,10 @@
 #include "restore/restore.h"
 
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -69,6 +71,10 @@ bool huge_pages_unasked() {
          std::string_view(words).find("[always]") != std::string_view::npos;
 }
 
+bool has_userfaultfd() {
+  return static_cast<bool>(Fd(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY))));
+}
+
 Result<RestorePolicy> policy_for(const image::ImageReader& reader, const Options& options) {
   RestorePolicy policy = options.policy;
   const auto& external = reader.manifest().options().external();
@@ -76,6 +82,7 @@ Result<RestorePolicy> policy_for(const image::ImageReader& reader, const Options
   TRY_ASSIGN(policy.old_vdso, old_vdso(reader, options.special_mappings));
   policy.vdso = own_vdso(options.special_mappings);
   policy.huge_pages_unasked = huge_pages_unasked();
+  policy.userfaultfd = has_userfaultfd();
   if (!policy.old_vdso.empty()) TRY(check_outside_vdso(reader.model()));
   return policy;
 }
