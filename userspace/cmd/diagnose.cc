@@ -184,7 +184,9 @@ Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
   for (Diagnosed& process : processes) lists.push_back(&process.items);
   TRY(diagnose::keep_lasting(lists, [&]() -> Result<std::vector<Item>> {
     TRY_ASSIGN(const Model again, look());
-    return diagnose::find(again, policy, {});
+    std::vector<Item> items = diagnose::find(again, policy, {});
+    std::ranges::move(diagnose::find_covered(again), std::back_inserter(items));
+    return items;
   }));
   std::vector<Item> more = find_lasting_shape(model, special, look);
   TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));

@@ -18,7 +18,7 @@ constexpr std::size_t kBufferBytes = 256 << 10;
 constexpr std::size_t kPageBytes = 4096;
 
 // How many bytes of `from` are there now as new pages; 0: the first page is there already, or is in no
-// mapping that takes copies.
+// mapping that takes copies, or not all of them are in the same one.
 std::size_t copy_new_pages(int userfaultfd, char* to, std::span<const std::byte> from) {
   uffdio_copy copy{};
   copy.dst = reinterpret_cast<std::uint64_t>(to);
@@ -28,18 +28,25 @@ std::size_t copy_new_pages(int userfaultfd, char* to, std::span<const std::byte>
   return copy.copy > 0 ? static_cast<std::size_t>(copy.copy) : 0;
 }
 
+Result<std::size_t> write_over(pid_t pid, char* to, std::span<const std::byte> from) {
+  const iovec local{const_cast<std::byte*>(from.data()), from.size()};
+  const iovec remote{to, from.size()};
+  const ssize_t written = ::process_vm_writev(pid, &local, 1, &remote, 1, 0);
+  if (written <= 0)
+    return fail(Error::system(fmt::format("write of memory of pid {}", pid), written < 0 ? errno : EFAULT));
+  return static_cast<std::size_t>(written);
+}
+
+// A missing page where a userfaultfd waits for it can only be copied: nobody would answer the fault of a
+// write.
 Result<void> put(pid_t pid, char* to, std::span<const std::byte> from, int userfaultfd) {
   while (!from.empty()) {
-    std::size_t done = userfaultfd < 0 ? 0 : copy_new_pages(userfaultfd, to, from);
+    const auto page = from.first(std::min(from.size(), kPageBytes));
+    std::size_t done = 0;
+    if (userfaultfd >= 0) done = copy_new_pages(userfaultfd, to, from);
+    if (userfaultfd >= 0 && done == 0) done = copy_new_pages(userfaultfd, to, page);
     if (done == 0) {
-      const std::size_t want = userfaultfd < 0 ? from.size() : std::min(from.size(), kPageBytes);
-      const iovec local{const_cast<std::byte*>(from.data()), want};
-      const iovec remote{to, want};
-      const ssize_t written = ::process_vm_writev(pid, &local, 1, &remote, 1, 0);
-      if (written <= 0)
-        return fail(
-            Error::system(fmt::format("write of memory of pid {}", pid), written < 0 ? errno : EFAULT));
-      done = static_cast<std::size_t>(written);
+      TRY_ASSIGN(done, write_over(pid, to, userfaultfd < 0 ? from : page));
     }
     from = from.subspan(done);
     to += done;

@@ -256,8 +256,10 @@ class Taker {
                               ? link.substr(0, bracket)
                               : link);
       fact(key + "/object", object);
+      // The root of proc has as many links as there are processes.
+      const nlink_t links = link == "/proc" ? 0 : st.st_nlink;
       fact(key + "/inode", fmt::format("mode {:o} uid {} gid {} links {} size {} rdev {:x}", st.st_mode,
-                                       st.st_uid, st.st_gid, st.st_nlink, st.st_size, st.st_rdev));
+                                       st.st_uid, st.st_gid, links, st.st_size, st.st_rdev));
       std::multiset<std::string> targets;
       std::istringstream info(read_file(fmt::format("{}/fdinfo/{}", proc, fd)));
       for (std::string line; std::getline(info, line);) {
