@@ -96,7 +96,7 @@ TEST_CASE("a file that is too short is an error") {
   const std::vector<iovec> parts = {{area.at(0), 4 * kPage}};
   const auto filled = fill_pages(::getpid(), file.get(), parts, 0, -1);
   REQUIRE(!filled);
-  CHECK(filled.error().err() == EIO);
+  CHECK(filled.error().code() == Error::Code::BadImage);
 }
 
 }  // namespace bpfckpt::restore

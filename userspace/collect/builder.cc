@@ -66,9 +66,20 @@ void Builder::add_socket_item(const record_head& head) {
   if (list == lists_.end()) return;
   // What came with a descriptor came with each other one of the same socket, too.
   auto message = head.type == RECORD_UNIX_ITEM ? as<unix_message_record>(head) : nullptr;
-  if (message != nullptr && message->what == UNIX_ITEM_MESSAGE && (message->flags & UNIX_MESSAGE_NEAR) != 0 &&
-      item->list != fresh_list_)
-    return;
+  if (message != nullptr && message->what == UNIX_ITEM_MESSAGE) {
+    const bool near = (message->flags & UNIX_MESSAGE_NEAR) != 0;
+    if (near && item->list != fresh_list_) return;
+    // Somebody outside sent more before the next descriptor of it was read, and the list was walked: in
+    // whole.
+    if (near)
+      list->second.near = true;
+    else if (std::exchange(list->second.near, false))
+      std::erase_if(list->second.items, [](const record_head* it) {
+        auto earlier = it->type == RECORD_UNIX_ITEM ? as<unix_message_record>(*it) : nullptr;
+        return earlier != nullptr && earlier->what == UNIX_ITEM_MESSAGE &&
+               (earlier->flags & UNIX_MESSAGE_NEAR) != 0;
+      });
+  }
   list->second.items.push_back(&head);
   auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
   if (pending != nullptr && pending->what == UNIX_ITEM_PENDING) listeners_.emplace(pending->sock, item->list);

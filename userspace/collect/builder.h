@@ -123,6 +123,7 @@ class Builder {
   struct List {
     pb::File* file = nullptr;
     std::vector<const record_head*> items;
+    bool near = false;  // there are some which came with a descriptor
   };
   std::vector<std::pair<pb::File*, const file_record*>> waiting_;  // are described when their lists are there
   std::unordered_map<std::uint64_t, List> lists_;                  // by file_record.list

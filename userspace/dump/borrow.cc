@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -261,8 +263,21 @@ constexpr std::size_t kJobsAtOnce = 32;
 Result<void> take_some(std::span<const Job> jobs, std::atomic<std::size_t>& next, Borrower& borrower) {
   for (std::size_t at; (at = next.fetch_add(kJobsAtOnce)) < jobs.size();)
     for (const Job& job : jobs.subspan(at, std::min(kJobsAtOnce, jobs.size() - at)))
-      TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());
+      if (auto taken = take(job, borrower); !taken) {
+        next = jobs.size();
+        return fail(std::move(taken.error())
+                        .in(fmt::format("{} ({})", kinds::describe_name(*job.file), job.file->kind())));
+      }
   return {};
+}
+
+// Alone, where no thread can be made.
+std::jthread try_thread(std::function<void()> work) {
+  try {
+    return std::jthread(std::move(work));
+  } catch (const std::system_error&) {
+    return {};
+  }
 }
 
 }  // namespace
@@ -290,7 +305,7 @@ Result<void> enrich(Model& model, Borrower& borrower, Borrower* helper,
   Result<void> helped;
   std::jthread thread;
   if (helper != nullptr && to_read.size() >= kJobsForTwo)
-    thread = std::jthread([&] { helped = take_some(to_read, next, *helper); });
+    thread = try_thread([&] { helped = take_some(to_read, next, *helper); });
   TRY(take_some(to_read, next, borrower));
   for (const Job& job : jobs)
     TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());

@@ -372,16 +372,19 @@ OpId plan_connect(PlanBuilder& plan, Operand fd, const SocketAddress& address) {
   return plan.call(kSelf, SYS_connect, {fd, Operand::data(address_block(plan, address)), address.len_bytes});
 }
 
+std::string address_to_bind(const pb::Socket& socket, const pb::InetSocket& inet) {
+  if (inet.address_bound()) return inet.bound_address();
+  return socket.family() == AF_INET ? std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", 16)
+                                    : std::string(kAddressBytes, '\0');
+}
+
 void plan_names(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet) {
   const bool connected = inet.remote_port() != 0 || !is_any(inet.remote_address());
   if (inet.local_port() != 0 || inet.address_bound()) {
     // connect(2) chooses an address that bind(2) left open.
-    const std::string any = socket.family() == AF_INET
-                                ? std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", 16)
-                                : std::string(kAddressBytes, '\0');
-    plan_bind(plan, fd,
-              socket_address(socket.family(), inet.address_bound() ? inet.bound_address() : any,
-                             inet.local_port(), inet.scope()));
+    plan_bind(
+        plan, fd,
+        socket_address(socket.family(), address_to_bind(socket, inet), inet.local_port(), inet.scope()));
   }
   if (connected)
     plan_connect(plan, fd,

@@ -24,14 +24,19 @@ namespace {
 constexpr std::uint64_t kMostRingBytes = std::uint64_t{1} << 32;
 constexpr std::uint32_t kPage = 4096;
 
-void settle_receiving(const RingLayout& layout, const char* memory, pb::PacketRing& ring) {
+Result<void> settle_receiving(const RingLayout& layout, const char* memory, pb::PacketRing& ring,
+                              std::uint32_t version) {
   std::uint32_t at = ring.position();
   for (std::uint32_t i = 0; i < layout.count(); i++, at = (at + 1) % layout.count()) {
     if (layout.status(memory, at) != TP_STATUS_KERNEL) continue;
     ring.set_position(at);
-    return;
+    return {};
   }
-  // All are the program's: the kernel waits where it was.
+  // All are the program's: the kernel waits where it was. With blocks that is the one which comes next for
+  // the program, too, and a new ring cannot be told to wait at a block that is full.
+  if (version == TPACKET_V3)
+    return fail(Error::unsupported("every block of a ring (TPACKET_V3) waits for the program to read it"));
+  return {};
 }
 
 void settle_sending(const RingLayout& layout, char* memory) {
@@ -104,7 +109,7 @@ Result<void> read_rings(EnrichContext& context, int fd, pb::PacketSocket& socket
     std::string copy(from, layout.size_bytes());
     from += layout.size_bytes();
     if (receives)
-      settle_receiving(layout, copy.data(), ring);
+      TRY(settle_receiving(layout, copy.data(), ring, socket.version()));
     else
       settle_sending(layout, copy.data());
     return context.add_content(copy, *ring.mutable_content());

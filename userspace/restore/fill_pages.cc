@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/page_buffer.h"
+#include "image/file_io.h"
 
 namespace bpfckpt::restore {
 namespace {
@@ -19,13 +20,17 @@ constexpr std::size_t kPageBytes = 4096;
 
 // How many bytes of `from` are there now as new pages; 0: the first page is there already, or is in no
 // mapping that takes copies, or not all of them are in the same one.
-std::size_t copy_new_pages(int userfaultfd, char* to, std::span<const std::byte> from) {
-  uffdio_copy copy{};
-  copy.dst = reinterpret_cast<std::uint64_t>(to);
-  copy.src = reinterpret_cast<std::uint64_t>(from.data());
-  copy.len = from.size();
-  if (::ioctl(userfaultfd, UFFDIO_COPY, &copy) == 0) return from.size();
-  return copy.copy > 0 ? static_cast<std::size_t>(copy.copy) : 0;
+Result<std::size_t> copy_new_pages(int userfaultfd, char* to, std::span<const std::byte> from) {
+  for (;;) {
+    uffdio_copy copy{};
+    copy.dst = reinterpret_cast<std::uint64_t>(to);
+    copy.src = reinterpret_cast<std::uint64_t>(from.data());
+    copy.len = from.size();
+    if (::ioctl(userfaultfd, UFFDIO_COPY, &copy) == 0) return from.size();
+    if (copy.copy > 0) return static_cast<std::size_t>(copy.copy);
+    if (errno == EEXIST || errno == ENOENT) return 0;
+    if (errno != EAGAIN && errno != EINTR) return fail(Error::system("UFFDIO_COPY"));
+  }
 }
 
 Result<std::size_t> write_over(pid_t pid, char* to, std::span<const std::byte> from) {
@@ -43,8 +48,12 @@ Result<void> put(pid_t pid, char* to, std::span<const std::byte> from, int userf
   while (!from.empty()) {
     const auto page = from.first(std::min(from.size(), kPageBytes));
     std::size_t done = 0;
-    if (userfaultfd >= 0) done = copy_new_pages(userfaultfd, to, from);
-    if (userfaultfd >= 0 && done == 0) done = copy_new_pages(userfaultfd, to, page);
+    if (userfaultfd >= 0) {
+      TRY_ASSIGN(done, copy_new_pages(userfaultfd, to, from));
+    }
+    if (userfaultfd >= 0 && done == 0) {
+      TRY_ASSIGN(done, copy_new_pages(userfaultfd, to, page));
+    }
     if (done == 0) {
       TRY_ASSIGN(done, write_over(pid, to, userfaultfd < 0 ? from : page));
     }
@@ -61,13 +70,11 @@ Result<void> fill_pages(pid_t pid, int fd, std::span<const iovec> parts, std::ui
   const PageBuffer buffer(kBufferBytes);
   for (const iovec& part : parts) {
     for (std::size_t done = 0; done < part.iov_len;) {
-      const ssize_t got = ::pread(fd, buffer.data(), std::min(buffer.size(), part.iov_len - done),
-                                  static_cast<off_t>(offset));
-      if (got <= 0) return fail(Error::system("read of pages", got < 0 ? errno : EIO));
-      const auto len = static_cast<std::size_t>(got);
-      TRY(put(pid, static_cast<char*>(part.iov_base) + done, buffer.bytes().first(len), userfaultfd));
-      done += len;
-      offset += len;
+      const auto piece = buffer.bytes().first(std::min(buffer.size(), part.iov_len - done));
+      TRY(image::read_fully(fd, piece, offset), "read of pages");
+      TRY(put(pid, static_cast<char*>(part.iov_base) + done, piece, userfaultfd));
+      done += piece.size();
+      offset += piece.size();
     }
   }
   return {};

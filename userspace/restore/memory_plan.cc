@@ -266,8 +266,7 @@ class MemoryPlanner {
     for (const pb::Vma& theirs : parent_mm_->vmas()) {
       const std::uint64_t start = std::max(vma.start(), theirs.start());
       const std::uint64_t end = std::min(vma.end(), theirs.end());
-      if (start >= end || (protection(theirs) & PROT_WRITE) != 0 || writable_first(*parent_mm_, theirs))
-        continue;
+      if (start >= end || writable_first(*parent_mm_, theirs)) continue;
       std::uint64_t from = start;
       const auto protect = [&](std::uint64_t until) {
         if (from < until) plan_.call(pid_, SYS_mprotect, {from, until - from, prot}, "to read pages into it");

@@ -135,6 +135,10 @@ class NetworkCheck {
     pb::InetSocket options;  // whose options are its
     bool tcp = false;
     bool was_connection = false;
+
+    std::string bound_address() const {
+      return tcp ? inet.bound_address() : kinds::address_to_bind(common, inet);
+    }
   };
   Result<std::vector<One>> wanted(const Model& model, const std::vector<std::uint32_t>& given);
 
@@ -183,8 +187,12 @@ void NetworkCheck::check_port(const One& one) {
   if (has_option(one.common.options(), SOL_SOCKET, SO_REUSEPORT))
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
   if (inet.ipv6_only()) ::setsockopt(fd.get(), SOL_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  for (const pb::SocketOption& option : one.common.options())
+    if (option.level() == SOL_SOCKET && option.name() == SO_BINDTODEVICE)
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, option.value().data(),
+                   static_cast<socklen_t>(option.value().size()));
   const auto there =
-      kinds::socket_address(one.common.family(), inet.bound_address(), inet.local_port(), inet.scope());
+      kinds::socket_address(one.common.family(), one.bound_address(), inet.local_port(), inet.scope());
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&there.storage), there.len_bytes) == 0 ||
       errno != EADDRINUSE)
     return;
@@ -196,7 +204,7 @@ void NetworkCheck::check_port(const One& one) {
     if (seen.size() < 8 && seen.insert(text).second) owners += (owners.empty() ? "" : ", ") + text;
   }
   complain(fmt::format("the {}port of {} is taken: {}", one.tcp ? "" : "UDP ",
-                       kinds::endpoint(inet.bound_address(), inet.local_port()),
+                       kinds::endpoint(one.bound_address(), inet.local_port()),
                        owners.empty() ? "by a socket that is bound" : owners));
 }
 
@@ -251,7 +259,7 @@ Result<void> NetworkCheck::run(const Model& model, const std::vector<std::uint32
   std::set<std::string> addresses;
   for (const One& one : all) {
     const bool connected = one.tcp && one.inet.remote_port() != 0;
-    const std::string& address = connected ? one.inet.local_address() : one.inet.bound_address();
+    const std::string address = connected ? one.inet.local_address() : one.bound_address();
     if (addresses.insert(address).second) check_address(one, address);
     if (!connected)
       check_port(one);

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "kinds/names.h"
@@ -136,7 +137,38 @@ class One {
     tpacket_stats_v3 statistics{};
     socklen_t len = sizeof statistics;
     ::getsockopt(fd_, SOL_PACKET, PACKET_STATISTICS, &statistics, &len);
-    return finish();
+    return {};
+  }
+
+  Result<void> finish() {
+    auto set = [&](int level, int name, const auto& value, const char* what) -> Result<void> {
+      if (::setsockopt(fd_, level, name, &value, sizeof value) != 0) return fail(Error::system(what));
+      return {};
+    };
+    auto set_filter = [&]() -> Result<void> {
+      const std::string& filter = socket_.common().filter();
+      const int unused = 0;
+      if (filter.empty())
+        return bound_ ? set(SOL_SOCKET, SO_DETACH_FILTER, unused, "no filter") : Result<void>{};
+      std::vector<sock_filter> program(filter.size() / sizeof(sock_filter));
+      std::memcpy(program.data(), filter.data(), program.size() * sizeof(sock_filter));
+      return set(SOL_SOCKET, SO_ATTACH_FILTER,
+                 sock_fprog{static_cast<unsigned short>(program.size()), program.data()}, "filter");
+    };
+    // The filter that heard only us keeps out what comes between; where there was none, nothing comes before
+    // bind(2).
+    if (!bound_) TRY(set_filter());
+    if (bound_ || socket_.protocol() != 0 || socket_.interface() != 0) {
+      sockaddr_ll name = on_loopback(static_cast<std::uint16_t>(socket_.protocol()));
+      name.sll_ifindex = static_cast<int>(socket_.interface());
+      TRY(bind(name));
+    }
+    if (bound_) TRY(set_filter());
+    for (const pb::SocketOption& option : socket_.common().options())
+      if (option.level() == SOL_SOCKET && option.name() == kLockFilter)
+        TRY(set(SOL_SOCKET, kLockFilter, 1, "lock of the filter"));
+    if (socket_.has_fanout()) TRY(set(SOL_PACKET, PACKET_FANOUT, socket_.fanout(), "group"));
+    return {};
   }
 
  private:
@@ -266,37 +298,6 @@ class One {
     return copy(layout.offset(ring.position()) + layout.unit_bytes(), layout.size_bytes());
   }
 
-  Result<void> finish() {
-    auto set = [&](int level, int name, const auto& value, const char* what) -> Result<void> {
-      if (::setsockopt(fd_, level, name, &value, sizeof value) != 0) return fail(Error::system(what));
-      return {};
-    };
-    auto set_filter = [&]() -> Result<void> {
-      const std::string& filter = socket_.common().filter();
-      const int unused = 0;
-      if (filter.empty())
-        return bound_ ? set(SOL_SOCKET, SO_DETACH_FILTER, unused, "no filter") : Result<void>{};
-      std::vector<sock_filter> program(filter.size() / sizeof(sock_filter));
-      std::memcpy(program.data(), filter.data(), program.size() * sizeof(sock_filter));
-      return set(SOL_SOCKET, SO_ATTACH_FILTER,
-                 sock_fprog{static_cast<unsigned short>(program.size()), program.data()}, "filter");
-    };
-    // The filter that heard only us keeps out what comes between; where there was none, nothing comes before
-    // bind(2).
-    if (!bound_) TRY(set_filter());
-    if (bound_ || socket_.protocol() != 0 || socket_.interface() != 0) {
-      sockaddr_ll name = on_loopback(static_cast<std::uint16_t>(socket_.protocol()));
-      name.sll_ifindex = static_cast<int>(socket_.interface());
-      TRY(bind(name));
-    }
-    if (bound_) TRY(set_filter());
-    for (const pb::SocketOption& option : socket_.common().options())
-      if (option.level() == SOL_SOCKET && option.name() == kLockFilter)
-        TRY(set(SOL_SOCKET, kLockFilter, 1, "lock of the filter"));
-    if (socket_.has_fanout()) TRY(set(SOL_PACKET, PACKET_FANOUT, socket_.fanout(), "group"));
-    return {};
-  }
-
   const image::ImageReader& reader_;
   const pb::PacketSocket& socket_;
   const int fd_;
@@ -325,12 +326,25 @@ Result<Fd> fetch(const image::ImageReader& reader, std::uint32_t file_id) {
 }  // namespace
 
 Result<void> fill_packet_rings(const image::ImageReader& reader, const std::vector<std::uint32_t>& given) {
+  struct Ring {
+    const pb::File* file;
+    pb::PacketSocket socket;
+    Fd fd;
+    std::optional<One> work;
+  };
+  std::vector<Ring> rings;
   for (const pb::File& file : reader.model().files.files()) {
     if (!kinds::has_packet_ring(file) || std::ranges::find(given, file.id()) != given.end()) continue;
     TRY_ASSIGN(const pb::PacketSocket socket, kinds::packet_of(file));
-    TRY_ASSIGN(const Fd fd, fetch(reader, file.id()), "{}", kinds::describe_name(file));
-    TRY(One(reader, socket, fd.get()).run(), "{}: ring buffers", kinds::describe_name(file));
+    TRY_ASSIGN(Fd fd, fetch(reader, file.id()), "{}", kinds::describe_name(file));
+    rings.push_back({&file, socket, std::move(fd), {}});
   }
+  // By the frames that turn one no other is reached that listens as it did.
+  for (Ring& ring : rings) {
+    ring.work.emplace(reader, ring.socket, ring.fd.get());
+    TRY(ring.work->run(), "{}: ring buffers", kinds::describe_name(*ring.file));
+  }
+  for (Ring& ring : rings) TRY(ring.work->finish(), "{}: ring buffers", kinds::describe_name(*ring.file));
   return {};
 }
 
