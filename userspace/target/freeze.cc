@@ -174,10 +174,10 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
       }
       if (error != 0) return fail(Error::system(fmt::format("seize task {}", task.tid), error));
       SeizedTask seized = SeizedTask::adopt(waiter, task.tid);
-      // ESRCH: it exits just now; wait_stopped() will tell.
+      // ESRCH: it exits just now; wait_stopped() will tell, unless it has been waited for.
       if (auto asked = seized.interrupt(); !asked && asked.error().code() != Error::Code::TargetGone)
         return fail(std::move(asked.error()));
-      tree.tasks_.emplace(task.tid, std::move(seized));
+      if (seized.tid() != 0) tree.tasks_.emplace(task.tid, std::move(seized));
     }
     denied = std::move(denied_now);
 
