@@ -75,7 +75,8 @@ static __always_inline void fill_pipe(const struct file *file, struct pipe_recor
 	out->writers = pipe->writers;
 	if (bpf_core_field_exists(pipe->watch_queue))
 		out->notifications = pipe->watch_queue != NULL;
-	walk.slots = pipe->bufs;
+	/* By the helper, which makes a number of it: 6.1 lets nobody calculate with a pointer that it knows. */
+	walk.slots = BPF_CORE_READ(pipe, bufs);
 	walk.tail = pipe->tail;
 	walk.mask = out->ring_slots - 1;
 	out->used_slots = pipe->head - walk.tail;
