@@ -21,7 +21,8 @@ Waiter::~Waiter() {
 }
 
 std::optional<TaskStatus> Waiter::poll(pid_t tid) {
-  if (tid <= 0) return TaskStatus{};  // to waitpid(2) it would mean anybody of a group, whose news would be lost
+  if (tid <= 0)
+    return TaskStatus{};  // to waitpid(2) it would mean anybody of a group, whose news would be lost
   int status = 0;
   pid_t found = 0;
   do found = ::waitpid(tid, &status, __WALL | WNOHANG);
