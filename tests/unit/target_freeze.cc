@@ -2,6 +2,8 @@
 // Stopping trees that do not keep still.
 #include <doctest/doctest.h>
 #include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <thread>
@@ -190,6 +192,19 @@ TEST_CASE("a thread that execs while the tree is read is caught under the number
       CHECK(task->stands());
       CHECK(task->xstate());
     }
+}
+
+TEST_CASE("to ask for nobody's news takes nobody's") {
+  const pid_t child = ::fork();  // of our process group
+  if (child == 0) ::_exit(7);
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), nullptr, WEXITED | WNOWAIT) == 0);
+  Waiter waiter;
+  const auto news = waiter.poll(0);
+  REQUIRE(news);
+  CHECK(news->kind == TaskStatus::Kind::Gone);
+  int status = 0;
+  CHECK(::waitpid(child, &status, WNOHANG) == child);
+  CHECK(WEXITSTATUS(status) == 7);
 }
 
 TEST_CASE("freeze waits until who exits is a zombie, and names who is none in time") {

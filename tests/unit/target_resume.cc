@@ -180,6 +180,24 @@ TEST_CASE("many threads, left stopped") {
   }
 }
 
+TEST_CASE("a SIGSTOP that is pending is taken when the process is let go") {
+  for (const bool for_thread : {false, true}) {
+    CAPTURE(for_thread);
+    Restored restored(kSpin);
+    ResumeThread thread = restored.thread(restored.stub_.pid);
+    thread.stop_pending = for_thread;
+    HeldTree tree = restored.held({.threads = {thread}, .stop_pending = !for_thread});
+    CHECK(::waitpid(restored.stub_.pid, nullptr, WUNTRACED | WNOHANG) == 0);
+    REQUIRE(tree.release());
+    int status = 0;
+    REQUIRE(::waitpid(restored.stub_.pid, &status, WUNTRACED) == restored.stub_.pid);
+    CHECK(WIFSTOPPED(status));
+    CHECK(WSTOPSIG(status) == SIGSTOP);
+    REQUIRE(::kill(restored.stub_.pid, SIGCONT) == 0);
+    victim::until([&] { return victim::status_line(restored.stub_.pid, "State").starts_with("R"); });
+  }
+}
+
 TEST_CASE("a tree that is not released dies") {
   Restored restored(kSpin);
   {
