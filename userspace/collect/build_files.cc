@@ -76,7 +76,7 @@ Result<void> Builder::describe(const file_record& record, pb::File& file) {
   file.set_position(record.position);
   *file.mutable_path() = to_path(record.path, path_string(record));
   // What sockfs would say itself (net/socket.c:sockfs_dname()).
-  if (record.socket_bytes != 0 && record.path.length == 0)
+  if (S_ISSOCK(record.inode.mode) && record.path.length == 0)
     file.mutable_path()->set_path(fmt::format("socket:[{}]", record.inode.number));
   // simple_dname() says " (deleted)" of every memfd and its like (fs/d_path.c); that is no part of the name.
   if (record.kind == FILE_KIND_SHMEM || record.kind == FILE_KIND_SYSV_SHM)

@@ -263,11 +263,7 @@ constexpr std::size_t kJobsAtOnce = 32;
 Result<void> take_some(std::span<const Job> jobs, std::atomic<std::size_t>& next, Borrower& borrower) {
   for (std::size_t at; (at = next.fetch_add(kJobsAtOnce)) < jobs.size();)
     for (const Job& job : jobs.subspan(at, std::min(kJobsAtOnce, jobs.size() - at)))
-      if (auto taken = take(job, borrower); !taken) {
-        next = jobs.size();
-        return fail(std::move(taken.error())
-                        .in(fmt::format("{} ({})", kinds::describe_name(*job.file), job.file->kind())));
-      }
+      TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());
   return {};
 }
 
@@ -305,7 +301,16 @@ Result<void> enrich(Model& model, Borrower& borrower, Borrower* helper,
   Result<void> helped;
   std::jthread thread;
   if (helper != nullptr && to_read.size() >= kJobsForTwo)
-    thread = try_thread([&] { helped = take_some(to_read, next, *helper); });
+    thread = try_thread([&] {
+      helped = take_some(to_read, next, *helper);
+      next = to_read.size();
+    });
+  // On an error nobody reads on: this goes before the thread, which is joined.
+  struct Stop {
+    std::atomic<std::size_t>& next;
+    std::size_t end;
+    ~Stop() { next = end; }
+  } const stop{next, to_read.size()};
   TRY(take_some(to_read, next, borrower));
   for (const Job& job : jobs)
     TRY(take(job, borrower), "{} ({})", kinds::describe_name(*job.file), job.file->kind());
