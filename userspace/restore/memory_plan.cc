@@ -263,10 +263,13 @@ class MemoryPlanner {
   // What it has in common with its parent, who never wrote there, if pages will be read into it.
   void make_common_writable(const pb::Vma& vma, int prot) {
     if (parent_mm_ == nullptr || !writable_first(mm_, vma)) return;
-    for (const pb::Vma& theirs : parent_mm_->vmas()) {
-      const std::uint64_t start = std::max(vma.start(), theirs.start());
-      const std::uint64_t end = std::min(vma.end(), theirs.end());
-      if (start >= end || writable_first(*parent_mm_, theirs)) continue;
+    const auto& parents = parent_mm_->vmas();
+    auto it = std::ranges::partition_point(
+        parents, [&](const pb::Vma& theirs) { return theirs.end() <= vma.start(); });
+    for (; it != parents.end() && it->start() < vma.end(); ++it) {
+      if (writable_first(*parent_mm_, *it)) continue;
+      const std::uint64_t start = std::max(vma.start(), it->start());
+      const std::uint64_t end = std::min(vma.end(), it->end());
       std::uint64_t from = start;
       const auto protect = [&](std::uint64_t until) {
         if (from < until) plan_.call(pid_, SYS_mprotect, {from, until - from, prot}, "to read pages into it");
