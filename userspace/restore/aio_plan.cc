@@ -37,7 +37,16 @@ std::uint64_t ring_bytes(std::uint64_t max_requests, std::uint32_t cpus) {
   return (kHeaderBytes + events * sizeof(io_event) + kPage - 1) / kPage * kPage;
 }
 
-Result<void> check(const pb::AioRing& ring, const pb::AddressSpace& mm) {
+bool is_ring_mapping(const ModelIndex& index, const pb::Vma& vma) {
+  const pb::File* file = index.file(vma.file_id());
+  return file != nullptr && file->kind() == "aio";
+}
+
+bool is_mapping_of(const pb::Vma& vma, const pb::AioRing& ring) {
+  return vma.start() == ring.address() && vma.end() - vma.start() == ring.size_bytes();
+}
+
+Result<void> check(const pb::AioRing& ring, const pb::AddressSpace& mm, const ModelIndex& index) {
   auto bad = [](const char* what) { return fail(Error::bad_image(what)); };
   if (ring.slots() == 0 || ring.slots() > kMostSlots || ring.max_requests() == 0 ||
       ring.size_bytes() % kPage != 0 || (ring.size_bytes() - kHeaderBytes) / sizeof(io_event) != ring.slots())
@@ -46,9 +55,8 @@ Result<void> check(const pb::AioRing& ring, const pb::AddressSpace& mm) {
     return bad("head or tail are outside of it");
   if (ring.events().size() != (ring.tail() + ring.slots() - ring.head()) % ring.slots() * sizeof(io_event))
     return bad("its events are not those between head and tail");
-  bool mapped = std::ranges::any_of(mm.vmas(), [&](const pb::Vma& vma) {
-    return vma.start() == ring.address() && vma.end() - vma.start() == ring.size_bytes();
-  });
+  bool mapped = std::ranges::any_of(
+      mm.vmas(), [&](const pb::Vma& vma) { return is_mapping_of(vma, ring) && is_ring_mapping(index, vma); });
   return mapped ? Result<void>{} : bad("no mapping of that size is there");
 }
 
@@ -150,10 +158,17 @@ class RingPlanner {
 }  // namespace
 
 Result<void> plan_aio_rings(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm) {
+  const ModelIndex& index = planning.plan.index();
   for (const pb::AioRing& ring : mm.aio_rings()) {
-    TRY(check(ring, mm), "AIO ring {:x}", ring.address());
+    TRY(check(ring, mm, index), "AIO ring {:x}", ring.address());
     TRY(RingPlanner(planning.plan, process.pid(), ring).run(), "AIO ring {:x}", ring.address());
   }
+  for (const pb::Vma& vma : mm.vmas())
+    if (is_ring_mapping(index, vma) && std::ranges::none_of(mm.aio_rings(), [&](const pb::AioRing& ring) {
+          return is_mapping_of(vma, ring);
+        }))
+      return fail(
+          Error::bad_image(fmt::format("mapping {:x}: of an AIO ring that is not there", vma.start())));
   // It comes readable and writable.
   constexpr std::uint64_t kReadWrite = vm::kRead | vm::kWrite, kAccess = kReadWrite | vm::kExec;
   for (const pb::AioRing& ring : mm.aio_rings())
