@@ -10,8 +10,8 @@
 namespace bpfckpt {
 
 // Pinned programs, and in the images directory, if one was named, the files that belong to no complete
-// checkpoint. Exit status 0, also where there was nothing. A directory that another run writes to is
-// Error::Conflict.
+// checkpoint, with the names that --link-remap made for it. Exit status 0, also where there was nothing. A
+// directory that another run writes to is Error::Conflict.
 Result<int> run_clean(const CleanOptions& options, std::ostream& out);
 
 }  // namespace bpfckpt

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/directory_times.h"
 #include "images/kinds/regular.pb.h"
 #include "kinds/late.h"
 #include "kinds/names.h"
@@ -33,24 +34,6 @@ bool link_to(int fd, const std::string& name) {
   if (errno != ENOENT && errno != EPERM) return false;
   const std::string self = fmt::format("/proc/self/fd/{}", fd);
   return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
-}
-
-std::string directory_of(const std::string& name) {
-  return name.substr(0, std::max<std::size_t>(1, name.rfind('/')));
-}
-
-// A name that we make or remove leaves the times of its directory as they are.
-template <class Change>
-bool in_directory(const std::string& name, Change change) {
-  const std::string directory = directory_of(name);
-  struct stat before{};
-  const bool known = ::stat(directory.c_str(), &before) == 0;
-  const bool done = change();
-  const int error = errno;
-  const timespec times[2] = {before.st_atim, before.st_mtim};
-  if (known && done) ::utimensat(AT_FDCWD, directory.c_str(), times, 0);
-  errno = error;
-  return done;
 }
 
 }  // namespace
@@ -195,7 +178,7 @@ Borrower::~Borrower() {
 
 Result<void> Borrower::sync_links() const {
   std::set<std::string> directories;
-  for (const std::string& link : links_) directories.insert(directory_of(link));
+  for (const std::string& link : links_) directories.insert(directory_of_name(link));
   for (const std::string& directory : directories) {
     Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd || ::fsync(fd.get()) != 0) return fail(Error::system(fmt::format("fsync {}", directory)));
@@ -204,12 +187,16 @@ Result<void> Borrower::sync_links() const {
 }
 
 Result<std::string> Borrower::link_again(int fd, const std::string& path) {
+  if (!record_) {
+    TRY_ASSIGN(record_, writer_.record_links());
+  }
   // The file's own directory may be gone; further up is the same file system, or it is not (EXDEV).
   for (std::string directory = path; directory.size() > 1;) {
     directory.resize(std::max<std::size_t>(1, directory.rfind('/')));
     for (int i = 0;; i++) {
       std::string name =
-          fmt::format("{}/.bpfckpt-link-{}-{}", directory == "/" ? "" : directory, ::getpid(), i);
+          fmt::format("{}/{}{}-{}", directory == "/" ? "" : directory, image::kLinkPrefix, ::getpid(), i);
+      TRY(record_.add(name, fd));
       if (in_directory(name, [&] { return link_to(fd, name); })) {
         links_.push_back(name);
         return name;

@@ -43,8 +43,14 @@ class Borrower : public kinds::EnrichContext {
   Result<void> finish_contents();
   // Puts the names that link_again() made on the disk.
   Result<void> sync_links() const;
+  // Names will be made: where they are put down meanwhile. To be had before the freeze; else it is made for
+  // the first of them.
+  void record_links(image::LinkRecord record) { record_ = std::move(record); }
   // The checkpoint is complete: its names belong to it.
-  void keep_links() { links_.clear(); }
+  void keep_links() {
+    links_.clear();
+    record_ = {};
+  }
   Result<Pipe> scratch_pipe(std::uint32_t capacity_bytes) override;
 
  private:
@@ -64,6 +70,7 @@ class Borrower : public kinds::EnrichContext {
   bool contents_used_ = false;
   std::vector<char> gathered_;  // goes to the end of contents_, which is at gathered_at_
   std::uint64_t gathered_at_ = 0;
+  image::LinkRecord record_;  // gone when the links are
   std::vector<std::string> links_;
   Fd scratch_out_, scratch_in_;
   std::uint32_t scratch_bytes_ = 0;

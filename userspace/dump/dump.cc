@@ -167,6 +167,7 @@ Result<pb::Stats> dump(const Options& options) {
              image::ImageWriter::open(options.images_dir, {.durable = options.sync}));
   TRY_ASSIGN(image::RawImage pages, writer.create_raw("pages"));
   image::RawImage contents, more_contents;
+  image::LinkRecord links;
   Connections connections(options.policy);
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   {
@@ -186,6 +187,9 @@ Result<pb::Stats> dump(const Options& options) {
     if (model.files.objects_size() != 0) {
       TRY_ASSIGN(contents, writer.create_raw("contents"));
       TRY_ASSIGN(more_contents, writer.create_raw("contents-2"));
+      if (options.policy.link_remap) {
+        TRY_ASSIGN(links, writer.record_links());
+      }
     }
   }
   pb::Manifest manifest;
@@ -220,6 +224,7 @@ Result<pb::Stats> dump(const Options& options) {
   TRY(take_pages(tree, model, writer, pages, stats));
   stats.set_pages_us(stage.lap_us());
   Borrower borrower(model, writer, contents);
+  borrower.record_links(std::move(links));
   std::optional<Borrower> helper;
   if (more_contents.fd >= 0) helper.emplace(borrower, more_contents);
   TRY(connections.renew());

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/link_record.h"
 #include "image/manifest_file.h"
 
 namespace bpfckpt::image {
@@ -139,17 +140,18 @@ Result<void> ImageDirectory::lock() {
   return fail(Error::system("flock").in(fmt::format("images directory {}", path_)));
 }
 
-Result<unsigned> ImageDirectory::remove_leftovers() {
-  unsigned removed = 0;
+Result<Leftovers> ImageDirectory::remove_leftovers() {
+  Leftovers removed;
+  TRY_ASSIGN(removed.links, remove_recorded_links(*this), "images directory {}", path_);
   // A pending manifest names the files of a checkpoint that did not come to be, or of one that was replaced.
   // They go first: while the pending manifest is there, the next writer can finish what is left of this.
   std::set<std::string> stale = files_of(*this, temporary(kManifest));
   for (const auto& current : files_of(*this, kManifest)) stale.erase(current);
   for (const auto& name : stale)
-    if (unlinkat(fd_.get(), name.c_str(), 0) == 0) ++removed;
+    if (unlinkat(fd_.get(), name.c_str(), 0) == 0) ++removed.files;
   TRY_ASSIGN(auto names, temporary_names(fd_.get()), "images directory {}", path_);
   for (const auto& name : names)
-    if (unlinkat(fd_.get(), name.c_str(), 0) == 0) ++removed;
+    if (unlinkat(fd_.get(), name.c_str(), 0) == 0) ++removed.files;
   return removed;
 }
 

@@ -54,6 +54,12 @@ class TemporaryFile {
   std::string temporary_name_;  // empty: the file has no name at all
 };
 
+// What a killed writer left, in numbers.
+struct Leftovers {
+  unsigned files = 0;
+  unsigned links = 0;  // names outside of the directory (image/link_record.h)
+};
+
 class ImageDirectory {
  public:
   // The directory must exist.
@@ -66,8 +72,8 @@ class ImageDirectory {
   // is another one.
   Result<void> lock();
   // Removes what a killed writer left: temporary files, and files of a checkpoint that was not finished or is
-  // no longer current. The lock must be held. Returns how many files went.
-  Result<unsigned> remove_leftovers();
+  // no longer current; and the names that it made of files elsewhere. The lock must be held.
+  Result<Leftovers> remove_leftovers();
 
   // Opens a regular file of the directory for reading; never follows a symbolic link, never blocks.
   Result<Fd> open_file(std::string_view name) const;

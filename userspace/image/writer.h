@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "image/directory.h"
+#include "image/link_record.h"
 #include "images/manifest.pb.h"
 #include "model/model.h"
 
@@ -51,6 +52,10 @@ class ImageWriter {
   Result<RawImage> create_raw(std::string_view stem);
   // Forgets a raw file again: nothing was written that is worth keeping.
   void discard_raw(std::string_view name);
+
+  // The list of names that are made outside of the directory; to be made before the first of them. It goes
+  // before the writer does.
+  Result<LinkRecord> record_links() { return LinkRecord::open(*directory_); }
 
   // Checks the model, writes the metadata, makes the checksums, and publishes everything, the manifest last.
   // Fills in the manifest what is known here: versions, files, architecture, page size, kernel, boot
