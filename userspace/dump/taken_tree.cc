@@ -156,8 +156,10 @@ Result<void> TakenTree::inject(const Model& model) {
     auto host = hosts.find(process.mm_id());
     injection.gate_in_place = host != hosts.end();
     auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
-    // Of a process that is gone nothing can be read from outside, either.
-    if (!parasite && parasite.error().code() == Error::Code::TargetGone)
+    // Of a process that is gone nothing can be read from outside, either; and what stands in the code of a
+    // bpfckpt that was killed is home in a moment, but would never be after a restore.
+    if (!parasite && (parasite.error().code() == Error::Code::TargetGone ||
+                      parasite.error().code() == Error::Code::Conflict))
       return fail(std::move(parasite.error()).in(fmt::format("pid {}", pid)));
     if (!parasite) {
       log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
