@@ -138,7 +138,7 @@ void outlives_its_process(LockMethod method, int family) {
   const pid_t keeper = ::fork();
   if (keeper == 0) {
     auto lock = NetworkLock::attach(method);
-    MUST(lock && lock->add(std::span(&connection, 1)) && lock->keep(kId));
+    MUST(lock && lock->add(std::span(&connection, 1)) && lock->pin(kId) && lock->hold());
     ::_exit(0);
   }
   int status = 1;
@@ -160,11 +160,70 @@ void outlives_its_process(LockMethod method, int family) {
   MUST(::poll(&wait, 1, -1) == 1 && (wait.revents & POLLERR) != 0);
 }
 
+// One that is pinned and not held is nobody's when its process dies, and lets everything pass.
+void is_not_kept_by_its_pins_alone(LockMethod method, int family) {
+  constexpr std::uint64_t kId = 0x7e58;
+  Pair pair = connect_pair(family);
+  const lock_connection connection = pair.of_server;
+  int ready[2];
+  MUST(::pipe(ready) == 0);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    auto lock = NetworkLock::attach(method);
+    MUST(lock && lock->add(std::span(&connection, 1)) && lock->renew() && lock->pin(kId));
+    MUST(::write(ready[1], "", 1) == 1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  MUST(::read(ready[0], &byte, 1) == 1);
+  MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
+  ::kill(holder, SIGKILL);
+  MUST(::waitpid(holder, nullptr, 0) == holder);
+  auto left = NetworkLock::open(kId);
+  MUST(left.has_value());
+  if (method == LockMethod::Clsact) MUST(left->let_pass().has_value());  // else a minute later
+  MUST(::recv(pair.server.get(), &byte, 1, 0) == 1 && byte == 'x');
+  MUST(left->hold().has_value());
+  MUST(::send(pair.client.get(), "y", 1, 0) == 1 && readable(pair.server.get()) == 0);
+  MUST(left->remove().has_value());
+  MUST(::recv(pair.server.get(), &byte, 1, 0) == 1 && byte == 'y');
+}
+
+// More connections than there is room for: all are locked, and none of the first ones is let go meanwhile.
+void grows(LockMethod method, int family) {
+  constexpr std::size_t kPairs = 20;
+  std::vector<Pair> pairs;
+  for (std::size_t i = 0; i < kPairs; i++) pairs.push_back(connect_pair(family));
+  auto lock = NetworkLock::attach(method, 0, 4);
+  MUST(lock.has_value() && lock->renew().has_value());
+  for (std::size_t i = 0; i < kPairs; i++) {
+    MUST(lock->add(std::span(&pairs[i].of_server, 1)).has_value());
+    MUST(::send(pairs[i].client.get(), "x", 1, 0) == 1);
+    for (std::size_t k = 0; k <= i; k++) MUST(readable(pairs[k].server.get()) == 0);
+  }
+  // All at once.
+  auto other = NetworkLock::attach(method, 0, 4);
+  MUST(other.has_value() && other->renew().has_value());
+  std::vector<lock_connection> all;
+  for (const Pair& pair : pairs) all.push_back(pair.of_server);
+  MUST(other->add(all).has_value());
+  MUST(lock->remove().has_value());
+  for (const Pair& pair : pairs)
+    MUST(::send(pair.client.get(), "y", 1, 0) == 1 && readable(pair.server.get()) == 0);
+  MUST(other->remove().has_value());
+  for (const Pair& pair : pairs) {
+    char bytes[2];
+    MUST(::recv(pair.server.get(), bytes, 2, MSG_WAITALL) == 2 && bytes[0] == 'x' && bytes[1] == 'y');
+  }
+}
+
 void check(LockMethod method) {
   for (int family : {AF_INET, AF_INET6}) {
     CAPTURE(family);
     in_own_network([&] { drops_and_lets_go(method, family); });
     in_own_network([&] { outlives_its_process(method, family); });
+    in_own_network([&] { is_not_kept_by_its_pins_alone(method, family); });
+    in_own_network([&] { grows(method, family); });
   }
 }
 
@@ -182,6 +241,19 @@ TEST_CASE("network lock by tcx links") {
 
 TEST_CASE("network lock by classifiers") {
   check(LockMethod::Clsact);
+}
+
+TEST_CASE("a network lock of too many connections says so") {
+  REQUIRE_FEATURE(kernel::has_netfilter_links(), "netfilter-links");
+  in_own_network([] {
+    auto lock = NetworkLock::attach(LockMethod::Netfilter, 0, 1);
+    MUST(lock.has_value());
+    std::vector<lock_connection> all(LOCK_MOST_CONNECTIONS + 1);
+    for (std::uint32_t i = 0; i < all.size(); i++) std::memcpy(all[i].local, &i, sizeof i);
+    auto added = lock->add(all);
+    MUST(!added && added.error().message().find("can be locked") != std::string::npos);
+    MUST(lock->add(std::span(all).first(LOCK_MOST_CONNECTIONS)).has_value());
+  });
 }
 
 TEST_CASE("a network lock that nobody keeps goes with its process") {

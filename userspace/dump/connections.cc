@@ -243,15 +243,28 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
 }
 
 Result<void> Connections::keep(const Model& model, Borrower& borrower) {
+  guardian_.reset();  // its work is done, and it ends only when nobody has the other end of its pipe
   TRY(for_each_tcp(model, [&](const pb::File& file, const pb::Tcp& tcp) -> Result<void> {
     if (!kinds::is_connection(tcp) && tcp.state() != kinds::kTcpSynSent) return {};
     TRY_ASSIGN(Fd fd, borrower.borrow(file), "{}", kinds::describe_name(file));
     return sockets_.hold(std::move(fd), tcp.taken_closed());
   }));
   TRY(sockets_.finish());
-  if (lock_ && lock_id_ != 0) TRY(lock_->keep(lock_id_), "network lock");
+  if (lock_ && lock_id_ != 0) {
+    std::vector<pid_t> processes;
+    for (const pb::Process& process : model.tasks.processes())
+      processes.push_back(static_cast<pid_t>(process.pid()));
+    TRY_ASSIGN(LastStep last_step, LastStep::begin(processes, *lock_, lock_id_, sockets_));
+    last_step_.emplace(std::move(last_step));
+    TRY(lock_->pin(lock_id_), "network lock");
+    TRY(lock_->hold(), "network lock");
+  }
   kept_ = true;
   return {};
+}
+
+Result<void> Connections::commit() {
+  return last_step_ ? last_step_->commit() : Result<void>{};
 }
 
 void Connections::give_up() {
@@ -260,7 +273,20 @@ void Connections::give_up() {
 }
 
 void Connections::destroy() {
-  sockets_.end();
+  if (!last_step_ || !last_step_->end_connections()) sockets_.end();
+  last_step_.reset();
+}
+
+void Connections::leave() {
+  last_step_.reset();
+}
+
+void Connections::take_back() {
+  kept_ = false;
+  if (lock_)
+    if (auto removed = lock_->remove(); !removed) log::warn("{}", removed.error().message());
+  lock_.reset();
+  last_step_.reset();
 }
 
 }  // namespace bpfckpt::dump

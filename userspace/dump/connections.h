@@ -16,6 +16,7 @@
 
 #include "dump/borrow.h"
 #include "dump/held_sockets.h"
+#include "dump/last_step.h"
 #include "dump/repair_guardian.h"
 #include "kernel/network_lock.h"
 #include "kinds/lock_tuples.h"
@@ -42,11 +43,19 @@ class Connections {
 
   // The lock's name in the manifest; 0: none that outlives us.
   std::uint64_t lock_id() const { return lock_id_; }
-  // When the checkpoint is complete and the tree is going to be killed: its connections must end without a
-  // word. From here on the lock outlives us.
+  // When the checkpoint is complete and the tree is going to be killed or left stopped: its connections must
+  // end without a word, and the lock must outlive us. If we die from here on, the tree goes on without a
+  // lock.
   Result<void> keep(const Model& model, Borrower& borrower);
+  // From here on the tree is killed and the lock stays, whether we live or not; then the tree is to be
+  // killed.
+  Result<void> commit();
   // When the tree is gone: ends its connections.
   void destroy();
+  // When the tree is stopped for good: the lock stays.
+  void leave();
+  // After keep() or commit(), where they or what follows fails: the tree is going to go on, without a lock.
+  void take_back();
   // Before the tree goes on: lets all packets pass.
   Result<void> unlock();
   // The same, unless the lock is kept; where the dump fails.
@@ -67,6 +76,7 @@ class Connections {
   std::optional<RepairGuardian> guardian_;
   kinds::LockTuples locked_;
   HeldSockets sockets_;
+  std::optional<LastStep> last_step_;
   std::uint64_t written_bytes_ = 0;  // to the image, or waiting in pending_
   std::vector<char> pending_;
 };

@@ -263,7 +263,10 @@ Result<pb::Stats> dump(const Options& options) {
     return fail(std::move(done.error()));
   }
   if (options.after != After::LeaveRunning) {
-    if (auto kept = connections.keep(model, borrower); !kept) {
+    Result<void> kept = connections.keep(model, borrower);
+    if (kept && options.after == After::Kill) kept = connections.commit();
+    if (!kept) {
+      connections.take_back();
       writer.withdraw();
       return fail(std::move(kept.error()));
     }
@@ -273,7 +276,13 @@ Result<pb::Stats> dump(const Options& options) {
     tree.kill();
     connections.destroy();
   }
-  if (options.after == After::LeaveStopped) TRY(tree.leave_stopped());
+  if (options.after == After::LeaveStopped) {
+    if (auto stopped = tree.leave_stopped(); !stopped) {
+      connections.take_back();
+      return fail(std::move(stopped.error()));
+    }
+    connections.leave();
+  }
   stats.set_total_us(total.us());
   return stats;
 }

@@ -49,9 +49,6 @@ constexpr int kPriorities = 10'000;
 
 constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
 
-// Connections: more than a tree makes between the look at it and its freeze.
-constexpr std::size_t kLeastRoom = 65536;
-
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
 constexpr std::string_view kDirectoryPrefix = "lock-";
@@ -97,6 +94,16 @@ Result<void> set_until(int state, std::uint64_t until_ns) {
 // The method's letter is in the name, since classifiers leave no pin by which they could be told.
 std::string directory_name(LockMethod method, std::uint64_t id, std::uint32_t priority) {
   return fmt::format("{}{:016x}-{}-{}", kDirectoryPrefix, id, static_cast<int>(method), priority);
+}
+
+Result<void> put(int map, std::span<const lock_connection> connections) {
+  const std::vector<std::uint32_t> values(connections.size(), 1);
+  LIBBPF_OPTS(bpf_map_batch_opts, options);
+  auto count = static_cast<std::uint32_t>(connections.size());
+  if (const int err = ::bpf_map_update_batch(map, connections.data(), values.data(), &count, &options);
+      err != 0)
+    return fail(Error::system(fmt::format("lock {} connections", connections.size()), -err));
+  return {};
 }
 
 template <class Visit>
@@ -158,31 +165,52 @@ Result<NetworkLock> NetworkLock::attach(std::size_t expected) {
                 expected);
 }
 
-Result<NetworkLock> NetworkLock::attach(LockMethod method, std::size_t expected) {
+Result<NetworkLock> NetworkLock::attach(LockMethod method, std::size_t expected, std::size_t least_room) {
   // Of a large map the table of buckets takes milliseconds to make.
-  const std::size_t room = std::clamp<std::size_t>(expected * 4, kLeastRoom, LOCK_MOST_CONNECTIONS);
-  TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method, room));
+  const std::size_t room =
+      std::clamp<std::size_t>(std::max(expected * 4, least_room), 1, LOCK_MOST_CONNECTIONS);
   NetworkLock lock;
   lock.method_ = method;
-  lock.connections_ = std::move(loaded.connections);
-  lock.state_ = std::move(loaded.state);
-  TRY(lock.let_pass());
-  const std::vector<Fd>& programs = loaded.programs;
-  switch (method) {
-    case LockMethod::Netfilter:
-      TRY(lock.attach_netfilter(programs.at(0).get()));
-      break;
-    case LockMethod::Tcx:
-      TRY(lock.attach_tcx(programs.at(0).get(), programs.at(1).get()));
-      break;
-    case LockMethod::Clsact:
-      TRY(lock.attach_classifiers(programs.at(0).get(), programs.at(1).get()));
-      break;
-  }
+  TRY(lock.grow(room));
   return lock;
 }
 
-Result<void> NetworkLock::attach_netfilter(int program) {
+// The new one drops packets before the old one lets go.
+Result<void> NetworkLock::grow(std::size_t room) {
+  TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method_, room));
+  if (!added_.empty()) TRY(put(loaded.connections.get(), added_));
+  TRY(set_until(loaded.state.get(), until_ns_));
+  TRY_ASSIGN(Hooks hooks, attach_programs(method_, std::move(loaded.state), loaded.programs));
+  detach_classifiers(own_);
+  own_ = std::move(hooks);
+  connections_ = std::move(loaded.connections);
+  return {};
+}
+
+Result<NetworkLock::Hooks> NetworkLock::attach_programs(LockMethod method, Fd state,
+                                                        const std::vector<Fd>& programs) {
+  Hooks hooks;
+  hooks.state = std::move(state);
+  Result<void> attached;
+  switch (method) {
+    case LockMethod::Netfilter:
+      attached = attach_netfilter(programs.at(0).get(), hooks);
+      break;
+    case LockMethod::Tcx:
+      attached = attach_tcx(programs.at(0).get(), programs.at(1).get(), hooks);
+      break;
+    case LockMethod::Clsact:
+      attached = attach_classifiers(programs.at(0).get(), programs.at(1).get(), hooks);
+      break;
+  }
+  if (!attached) {
+    detach_classifiers(hooks);
+    return fail(std::move(attached.error()));
+  }
+  return hooks;
+}
+
+Result<void> NetworkLock::attach_netfilter(int program, Hooks& hooks) {
   for (std::uint32_t family : kFamilies)
     for (std::uint32_t hook : kHooks) {
       LinkCreate link;
@@ -195,12 +223,12 @@ Result<void> NetworkLock::attach_netfilter(int program) {
         fd = create_link(link);
       }
       if (fd < 0) return fail(Error::system("attach the network lock to netfilter", -fd));
-      links_.emplace_back(fd);
+      hooks.links.emplace_back(fd);
     }
   return {};
 }
 
-Result<void> NetworkLock::attach_tcx(int in_program, int out_program) {
+Result<void> NetworkLock::attach_tcx(int in_program, int out_program, Hooks& hooks) {
   for (std::uint32_t interface : interfaces())
     for (bool inward : {true, false}) {
       LinkCreate link;
@@ -211,15 +239,15 @@ Result<void> NetworkLock::attach_tcx(int in_program, int out_program) {
       if (fd == -ENODEV) continue;  // it went meanwhile
       if (fd < 0)
         return fail(Error::system(fmt::format("attach the network lock to interface {}", interface), -fd));
-      links_.emplace_back(fd);
+      hooks.links.emplace_back(fd);
     }
   return {};
 }
 
 // The qdisc stays when the classifiers go: others may have theirs there by then.
-Result<void> NetworkLock::attach_classifiers(int in_program, int out_program) {
+Result<void> NetworkLock::attach_classifiers(int in_program, int out_program, Hooks& hooks) {
   std::uint32_t priority = 0x4000 + static_cast<std::uint32_t>(now_ns() >> 10) % 0x4000;
-  classifier_priority_ = priority;
+  hooks.classifier_priority = priority;
   for (std::uint32_t interface : interfaces()) {
     LIBBPF_OPTS(bpf_tc_hook, hook);
     hook.ifindex = static_cast<int>(interface);
@@ -241,8 +269,8 @@ Result<void> NetworkLock::attach_classifiers(int in_program, int out_program) {
   return {};
 }
 
-void NetworkLock::detach_classifiers() {
-  if (classifier_priority_ == 0) return;
+void NetworkLock::detach_classifiers(Hooks& hooks) {
+  if (hooks.classifier_priority == 0) return;
   for (std::uint32_t interface : interfaces())
     for (bpf_tc_attach_point point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
       LIBBPF_OPTS(bpf_tc_hook, hook);
@@ -250,109 +278,147 @@ void NetworkLock::detach_classifiers() {
       hook.attach_point = point;
       LIBBPF_OPTS(bpf_tc_opts, options);
       options.handle = 1;
-      options.priority = classifier_priority_;
+      options.priority = hooks.classifier_priority;
       ::bpf_tc_detach(&hook, &options);
     }
-  classifier_priority_ = 0;
+  hooks.classifier_priority = 0;
 }
 
 NetworkLock& NetworkLock::operator=(NetworkLock&& other) noexcept {
   std::swap(method_, other.method_);
   std::swap(connections_, other.connections_);
-  std::swap(state_, other.state_);
-  std::swap(links_, other.links_);
-  std::swap(classifier_priority_, other.classifier_priority_);
+  std::swap(own_, other.own_);
+  std::swap(until_ns_, other.until_ns_);
+  std::swap(pinned_, other.pinned_);
   std::swap(directory_, other.directory_);
+  std::swap(kept_, other.kept_);
+  std::swap(added_, other.added_);
   return *this;
 }
 
 NetworkLock::~NetworkLock() {
-  if (!state_ || !directory_.empty()) return;
+  if (!own_.state || kept_) return;
   if (auto removed = remove(); !removed) log::warn("the network lock: {}", removed.error().message());
 }
 
 Result<void> NetworkLock::hold_until(std::uint64_t until_ns) {
-  return set_until(state_.get(), until_ns);
+  TRY(set_until(own_.state.get(), until_ns));
+  until_ns_ = until_ns;
+  return {};
 }
 
 Result<void> NetworkLock::renew() {
   return hold_until(method_ == LockMethod::Clsact ? now_ns() + kHoldNs : UINT64_MAX);
 }
 
+// Of classifiers it is the one switch.
 Result<void> NetworkLock::hold() {
-  return hold_until(UINT64_MAX);
+  TRY(hold_until(UINT64_MAX));
+  if (pinned_.state) TRY(set_until(pinned_.state.get(), UINT64_MAX));
+  kept_ = !directory_.empty();
+  return {};
 }
 
 Result<void> NetworkLock::let_pass() {
-  return hold_until(0);
+  Result<void> passed = pinned_.state ? set_until(pinned_.state.get(), 0) : Result<void>{};
+  TRY(hold_until(0));
+  return passed;
 }
 
 Result<void> NetworkLock::add(std::span<const lock_connection> connections) {
   if (connections.empty()) return {};
-  const std::vector<std::uint32_t> values(connections.size(), 1);
-  LIBBPF_OPTS(bpf_map_batch_opts, options);
-  auto count = static_cast<std::uint32_t>(connections.size());
-  if (const int err =
-          ::bpf_map_update_batch(connections_.get(), connections.data(), values.data(), &count, &options);
-      err != 0)
-    return fail(Error::system(fmt::format("lock {} connections", connections.size()), -err));
+  Result<void> done = put(connections_.get(), connections);
+  if (!done && done.error().err() == E2BIG && directory_.empty()) {
+    const std::size_t all = added_.size() + connections.size();
+    if (all > LOCK_MOST_CONNECTIONS)
+      return fail(Error::unsupported(
+          fmt::format("{} connections, of which at most {} can be locked", all, +LOCK_MOST_CONNECTIONS)));
+    TRY(grow(std::min<std::size_t>(all * 2, LOCK_MOST_CONNECTIONS)));
+    done = put(connections_.get(), connections);
+  }
+  TRY(std::move(done));
+  added_.insert(added_.end(), connections.begin(), connections.end());
   return {};
 }
 
-Result<void> NetworkLock::keep(std::uint64_t id) {
+Result<void> NetworkLock::pin(std::uint64_t id) {
   TRY_ASSIGN(PinDirectory pins, PinDirectory::open());
+  if (method_ != LockMethod::Clsact) {
+    TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method_, connections_));
+    TRY_ASSIGN(pinned_, attach_programs(method_, std::move(loaded.state), loaded.programs));
+  }
+  const Hooks& hooks = pinned_.state ? pinned_ : own_;
   const std::string directory =
-      fmt::format("{}/{}", pins.path(), directory_name(method_, id, classifier_priority_));
+      fmt::format("{}/{}", pins.path(), directory_name(method_, id, hooks.classifier_priority));
   if (::mkdir(directory.c_str(), 0700) != 0) return fail(Error::system(directory));
   auto pin = [&](int fd, const std::string& name) -> Result<void> {
     if (const int err = ::bpf_obj_pin(fd, fmt::format("{}/{}", directory, name).c_str()); err != 0)
       return fail(Error::system(fmt::format("pin {}/{}", directory, name), -err));
     return {};
   };
-  // If we die while some of it is pinned, it ends by itself.
-  TRY(hold_until(now_ns() + kHoldNs));
   auto pin_all = [&]() -> Result<void> {
     TRY(pin(connections_.get(), kConnectionsPin));
-    TRY(pin(state_.get(), kStatePin));
-    for (std::size_t i = 0; i < links_.size(); i++) TRY(pin(links_[i].get(), fmt::format("link-{}", i)));
-    return hold();
+    TRY(pin(hooks.state.get(), kStatePin));
+    for (std::size_t i = 0; i < hooks.links.size(); i++)
+      TRY(pin(hooks.links[i].get(), fmt::format("link-{}", i)));
+    return {};
   };
-  if (auto pinned = pin_all(); !pinned) {
+  if (auto done = pin_all(); !done) {
     remove_directory(directory);
-    return pinned;
+    return done;
   }
   directory_ = directory;
   return {};
 }
 
-Result<NetworkLock> NetworkLock::open(std::uint64_t id) {
-  TRY_ASSIGN(PinDirectory pins, PinDirectory::open());
-  const std::string wanted = fmt::format("{}{:016x}-", kDirectoryPrefix, id);
+// `directory`: empty, if there is none.
+NetworkLock NetworkLock::find_pinned(std::uint64_t id, std::string& directory) {
   NetworkLock lock;
-  for_each_lock(pins.path(), [&](const std::string& name) {
+  auto pins = PinDirectory::open();
+  if (!pins) return lock;
+  const std::string wanted = fmt::format("{}{:016x}-", kDirectoryPrefix, id);
+  for_each_lock(pins->path(), [&](const std::string& name) {
     int method = 0;
     std::uint32_t priority = 0;
     if (!name.starts_with(wanted) ||
         std::sscanf(name.c_str() + wanted.size(), "%d-%u", &method, &priority) != 2)
       return;
     lock.method_ = static_cast<LockMethod>(method);
-    lock.classifier_priority_ = priority;
-    lock.directory_ = fmt::format("{}/{}", pins.path(), name);
+    lock.own_.classifier_priority = priority;
+    directory = fmt::format("{}/{}", pins->path(), name);
   });
-  if (lock.directory_.empty()) return fail(Error::system("the checkpoint's network lock", ENOENT));
-  lock.connections_.reset(::bpf_obj_get(fmt::format("{}/{}", lock.directory_, kConnectionsPin).c_str()));
-  lock.state_.reset(::bpf_obj_get(fmt::format("{}/{}", lock.directory_, kStatePin).c_str()));
-  if (!lock.connections_ || !lock.state_) return fail(Error::system(lock.directory_));
+  if (directory.empty()) return lock;
+  lock.connections_.reset(::bpf_obj_get(fmt::format("{}/{}", directory, kConnectionsPin).c_str()));
+  lock.own_.state.reset(::bpf_obj_get(fmt::format("{}/{}", directory, kStatePin).c_str()));
+  lock.kept_ = true;
   return lock;
 }
 
+Result<NetworkLock> NetworkLock::open(std::uint64_t id) {
+  std::string directory;
+  NetworkLock lock = find_pinned(id, directory);
+  if (directory.empty()) return fail(Error::system("the checkpoint's network lock", ENOENT));
+  if (!lock.connections_ || !lock.own_.state) return fail(Error::system(directory, ENOENT));
+  lock.directory_ = std::move(directory);
+  return lock;
+}
+
+void NetworkLock::remove_pinned(std::uint64_t id) {
+  std::string directory;
+  NetworkLock lock = find_pinned(id, directory);
+  if (lock.own_.state) (void)lock.let_pass();
+  detach_classifiers(lock.own_);
+  if (!directory.empty()) remove_directory(directory);
+}
+
 Result<void> NetworkLock::remove() {
-  Result<void> ended = hold_until(0);
-  detach_classifiers();
+  Result<void> ended = let_pass();
+  detach_classifiers(own_);
   if (!directory_.empty()) remove_directory(std::exchange(directory_, {}));
-  links_.clear();
-  state_.reset();
+  pinned_ = {};
+  own_ = {};
   connections_.reset();
+  kept_ = false;
   return ended;
 }
 

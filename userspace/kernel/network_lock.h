@@ -8,8 +8,9 @@
 //   netfilter links (since 6.4), at LOCAL_IN and LOCAL_OUT for IPv4 and IPv6: four for all interfaces;
 //   tcx links (since 6.6), where netfilter is not configured: two an interface;
 //   clsact classifiers: two an interface, which stay when bpfckpt dies.
-// Links go with who holds them. For the sake of the last, a lock holds for some time only, unless it is kept:
-// that takes one update of a map and so happens at one instant, too.
+// Links go with who holds them. For the sake of the last, a lock holds for some time only, unless it is kept.
+// What outlives bpfckpt are links of its own, pinned while they let everything pass: it is one update of a
+// map that makes a lock a kept one, so that a bpfckpt which dies leaves one or none, and never one by half.
 #pragma once
 
 #include <chrono>
@@ -34,28 +35,39 @@ bool has_tcx_links();
 
 class NetworkLock {
  public:
+  // Connections: more than a tree makes between the look at it and its freeze.
+  static constexpr std::size_t kLeastRoom = 65536;
+
   // Attaches to the calling thread's network namespace; all packets pass until renew().
   // `expected`: so many connections will be added, or some times more.
   static Result<NetworkLock> attach(std::size_t expected = 0);
-  static Result<NetworkLock> attach(LockMethod method, std::size_t expected = 0);
+  static Result<NetworkLock> attach(LockMethod method, std::size_t expected = 0,
+                                    std::size_t least_room = kLeastRoom);
   // One that was kept. Error::System with ENOENT where there is none of that id.
   static Result<NetworkLock> open(std::uint64_t id);
+  // Lets all packets of that one pass and removes it, also if it was pinned by half. In the namespace of
+  // attach(), if by classifiers.
+  static void remove_pinned(std::uint64_t id);
   NetworkLock(NetworkLock&&) noexcept = default;
   NetworkLock& operator=(NetworkLock&& other) noexcept;
   // What was not kept is removed.
   ~NetworkLock();
 
   LockMethod method() const { return method_; }
-  // Locks these too, if not locked already.
+  // Locks these too, if not locked already. Where they are more than there is room for, what is attached is
+  // exchanged for something larger, with no packet passing meanwhile.
+  // Error::Unsupported: more than LOCK_MOST_CONNECTIONS; what was locked stays so.
   Result<void> add(std::span<const lock_connection> connections);
   // From now on packets of what was added are dropped; starts the time for which an unkept lock holds.
   Result<void> renew();
-  // The same of one that was kept, for good: a restore that failed may have let the packets pass.
+  // Gives it a name, by which open() finds it once it is kept. All is added.
+  // Error: it may be there in part, and lets everything pass.
+  Result<void> pin(std::uint64_t id);
+  // Drops packets for good. One that is pinned outlives bpfckpt from this instant on. One that was kept is
+  // held again: a restore that failed may have let the packets pass.
   Result<void> hold();
   // All connections go on, at one instant; what is attached stays until remove().
   Result<void> let_pass();
-  // From now on it outlives bpfckpt. Error: it may be there in part, and ends by itself.
-  Result<void> keep(std::uint64_t id);
   // All connections go on, at one instant; nothing of the lock stays. Precondition: for classifiers, called
   // in the namespace of attach(); else they stay, and let all packets pass.
   Result<void> remove();
@@ -63,17 +75,30 @@ class NetworkLock {
  private:
   NetworkLock() = default;
 
-  Result<void> attach_netfilter(int program);
-  Result<void> attach_tcx(int in_program, int out_program);
-  Result<void> attach_classifiers(int in_program, int out_program);
-  void detach_classifiers();
+  // What is attached, with the switch of its own.
+  struct Hooks {
+    Fd state;
+    std::vector<Fd> links;
+    std::uint32_t classifier_priority = 0;  // of this lock alone; 0: none
+  };
+
+  static NetworkLock find_pinned(std::uint64_t id, std::string& directory);
+  static Result<Hooks> attach_programs(LockMethod method, Fd state, const std::vector<Fd>& programs);
+  static Result<void> attach_netfilter(int program, Hooks& hooks);
+  static Result<void> attach_tcx(int in_program, int out_program, Hooks& hooks);
+  static Result<void> attach_classifiers(int in_program, int out_program, Hooks& hooks);
+  static void detach_classifiers(Hooks& hooks);
+  Result<void> grow(std::size_t room);
   Result<void> hold_until(std::uint64_t until_ns);
 
   LockMethod method_ = LockMethod::Netfilter;
-  Fd connections_, state_;
-  std::vector<Fd> links_;
-  std::uint32_t classifier_priority_ = 0;  // of this lock alone; 0: none
-  std::string directory_;                  // of its pins; empty: not kept
+  Fd connections_;
+  Hooks own_;                           // gone with bpfckpt; of one that was opened: the kept ones' switch
+  std::uint64_t until_ns_ = 0;          // of own_
+  Hooks pinned_;                        // of links only: classifiers stay anyway
+  std::string directory_;               // of its pins; empty: none
+  bool kept_ = false;                   // pinned, and held
+  std::vector<lock_connection> added_;  // where it was not opened
 };
 
 // Ends every kept lock below a directory of pins, whoever's it is; the pins stay. How many there were.

@@ -37,14 +37,8 @@ Result<Fd> make_map(bpf_map_type type, const char* name, std::uint32_t key, std:
   return Fd(fd);
 }
 
-Result<LockPrograms> make_maps(std::size_t room) {
-  LockPrograms lock;
-  TRY_ASSIGN(lock.connections,
-             make_map(BPF_MAP_TYPE_HASH, "connections", sizeof(lock_connection), sizeof(std::uint32_t),
-                      static_cast<std::uint32_t>(room), BPF_F_NO_PREALLOC));
-  TRY_ASSIGN(lock.state,
-             make_map(BPF_MAP_TYPE_ARRAY, "state", sizeof(std::uint32_t), sizeof(lock_state), 1, 0));
-  return lock;
+Result<Fd> make_state() {
+  return make_map(BPF_MAP_TYPE_ARRAY, "state", sizeof(std::uint32_t), sizeof(lock_state), 1, 0);
 }
 
 bool names_map(const bpf_insn& instruction) {
@@ -167,10 +161,8 @@ std::string code_pin(LockMethod method) {
   return fmt::format("{}/code-{}-{}", pins->path(), *name, static_cast<int>(method));
 }
 
-}  // namespace
-
-Result<LockPrograms> load_lock_programs(LockMethod method, std::size_t room) {
-  TRY_ASSIGN(LockPrograms lock, make_maps(room));
+// `lock` has its maps.
+Result<LockPrograms> load(LockMethod method, LockPrograms lock) {
   const std::string pin = code_pin(method);
   if (!pin.empty()) {
     for (Code& code : kept_codes(pin, method == LockMethod::Netfilter ? 1 : 2)) {
@@ -192,6 +184,25 @@ Result<LockPrograms> load_lock_programs(LockMethod method, std::size_t room) {
     if (auto kept = keep_codes(codes, pin); !kept)
       log::info("the network lock's code is not kept: {}", kept.error().message());
   return lock;
+}
+
+}  // namespace
+
+Result<LockPrograms> load_lock_programs(LockMethod method, std::size_t room) {
+  LockPrograms lock;
+  TRY_ASSIGN(lock.connections,
+             make_map(BPF_MAP_TYPE_HASH, "connections", sizeof(lock_connection), sizeof(std::uint32_t),
+                      static_cast<std::uint32_t>(room), BPF_F_NO_PREALLOC));
+  TRY_ASSIGN(lock.state, make_state());
+  return load(method, std::move(lock));
+}
+
+Result<LockPrograms> load_lock_programs(LockMethod method, const Fd& connections) {
+  LockPrograms lock;
+  lock.connections.reset(::fcntl(connections.get(), F_DUPFD_CLOEXEC, 0));
+  if (!lock.connections) return fail(Error::system("the network lock's connections"));
+  TRY_ASSIGN(lock.state, make_state());
+  return load(method, std::move(lock));
 }
 
 }  // namespace bpfckpt::kernel

@@ -22,5 +22,7 @@ struct LockPrograms {
 
 // `room`: connections that the map takes. Error::MissingFeature: the kernel takes no such programs.
 Result<LockPrograms> load_lock_programs(LockMethod method, std::size_t room);
+// The same, of the connections that another lock has, with a state of its own.
+Result<LockPrograms> load_lock_programs(LockMethod method, const Fd& connections);
 
 }  // namespace bpfckpt::kernel
