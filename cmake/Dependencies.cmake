@@ -1,8 +1,7 @@
 # Every library that the program uses. The Debian packages that bring them are named in packages.txt.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-# Into the program itself, where the archive is there: a quarter of the time that it takes to start goes into loading
-# this one library, which is as large as all others together.
+# Into the program itself, where the archive is there (LinkedIn.cmake says why).
 find_library(BPFCKPT_PROTOBUF_ARCHIVE libprotobuf.a)
 if(BPFCKPT_PROTOBUF_ARCHIVE)
   set(Protobuf_LIBRARY_RELEASE ${BPFCKPT_PROTOBUF_ARCHIVE} CACHE FILEPATH "protobuf, into the program itself" FORCE)

@@ -4,7 +4,7 @@ function(bpfckpt_precompiled)
   set(source ${CMAKE_BINARY_DIR}/precompiled.cc)
   file(CONFIGURE OUTPUT ${source} CONTENT "")
   add_library(bpfckpt_precompiled OBJECT ${source})
-  target_link_libraries(bpfckpt_precompiled PUBLIC fmt::fmt spdlog::spdlog protobuf::libprotobuf Threads::Threads
+  target_link_libraries(bpfckpt_precompiled PUBLIC bpfckpt_text protobuf::libprotobuf Threads::Threads
                         PRIVATE bpfckpt_warnings)
   target_compile_options(bpfckpt_precompiled PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
   target_precompile_headers(bpfckpt_precompiled PRIVATE
@@ -18,6 +18,6 @@ endfunction()
 # `target` compiles with them. What it compiles must have the flags of all others.
 function(bpfckpt_precompile target)
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
-  target_link_libraries(${target} PRIVATE fmt::fmt spdlog::spdlog protobuf::libprotobuf Threads::Threads)
+  target_link_libraries(${target} PRIVATE bpfckpt_text protobuf::libprotobuf Threads::Threads)
   target_precompile_headers(${target} REUSE_FROM bpfckpt_precompiled)
 endfunction()
