@@ -7,8 +7,8 @@
  * is a small pool, and a show() holds one slot of it from begin to end.
  *
  * One show() writes all its records or, where they overflow the buffer, none: the kernel throws away what an
- * overflowing show() wrote and runs it again with an empty buffer (kernel/bpf/bpf_iter.c:bpf_seq_read()). Nothing here
- * has another side effect than the records.
+ * overflowing show() wrote and runs it again with an empty buffer (kernel/bpf/bpf_iter.c:bpf_seq_read()). What a show()
+ * keeps for those after it (told_file) it keeps only when all of its records are written.
  */
 #ifndef BPFCKPT_EMIT_H
 #define BPFCKPT_EMIT_H
@@ -20,6 +20,8 @@
 
 struct scratch {
 	__u64 busy;
+	__u64 told_session;	/* bpf_iter_meta.session_id of the iterator that last wrote ... */
+	__u64 told_file;	/* ... this file of a mapping here */
 	union {
 		struct record_head head;
 		struct file_record file;

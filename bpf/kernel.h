@@ -61,7 +61,10 @@ typedef struct {
 	unsigned long sig[1];
 } sigset_t;
 
-struct seq_file;
+struct seq_file {
+	unsigned long size;
+	unsigned long count;
+};
 
 struct bpf_iter_meta {
 	struct seq_file *seq;

@@ -250,6 +250,7 @@ enum vma_record_flags {
 	VMA_ANON_NAME = 8,	/* name was given by prctl(PR_SET_VMA_ANON_NAME) */
 	VMA_HAS_ANON = 16,	/* anon_vma is there: may have pages of its own */
 	VMA_HAS_OPS = 32,	/* vm_ops is there: not plain anonymous memory */
+	VMA_FILE_TOLD = 64,	/* no file_record follows: the same pass has brought one of this file before */
 };
 
 struct vma_record {
@@ -259,7 +260,7 @@ struct vma_record {
 	__u64 end;
 	__u64 vm_flags;
 	__u64 pgoff;		/* pages */
-	__u64 file;		/* struct file: a file_record with FILE_OF_VMA follows */
+	__u64 file;		/* struct file: a file_record with FILE_OF_VMA follows (but VMA_FILE_TOLD) */
 	__u64 userfaultfd;	/* context */
 	__u32 tgid;
 	__u32 flags;		/* enum vma_record_flags */

@@ -29,12 +29,28 @@ static __always_inline void fill_name(const struct vm_area_struct *vma, struct v
 	}
 }
 
+/* A library has some mappings in a row, of one file. */
+static __always_inline bool is_told(const struct scratch *slot, __u64 session, const struct file *file)
+{
+	return slot->told_session == session && slot->told_file == (__u64)file;
+}
+
+static __always_inline void keep_told(struct scratch *slot, __u64 session, const struct file *file,
+				      const struct seq_file *seq)
+{
+	if (seq->count == seq->size)
+		return; /* seq_has_overflowed() */
+	slot->told_session = session;
+	slot->told_file = (__u64)file;
+}
+
 SEC("iter/task_vma")
 int dump_vmas(struct bpf_iter__task_vma *ctx)
 {
 	struct vm_area_struct *vma = ctx->vma;
 	struct task_struct *task = ctx->task;
 	struct seq_file *seq = ctx->meta->seq;
+	const __u64 session = ctx->meta->session_id;
 	struct vma_record *record;
 	struct scratch *slot;
 	struct file *file;
@@ -67,9 +83,13 @@ int dump_vmas(struct bpf_iter__task_vma *ctx)
 	if (file && file->f_inode->i_sb->s_magic == TMPFS_MAGIC)
 		record->flags |= VMA_SHMEM;
 	fill_name(vma, record);
+	if (file && is_told(slot, session, file))
+		record->flags |= VMA_FILE_TOLD;
 	write_record(seq, record);
-	if (file)
+	if (file && !(record->flags & VMA_FILE_TOLD)) {
 		write_file(seq, slot, file, record->tgid, FILE_OF_VMA, 0, false);
+		keep_told(slot, session, file, seq);
+	}
 	end_show(slot);
 	return 0;
 }

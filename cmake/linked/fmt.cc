@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of fmt that its shared library holds, for the program itself (cmake/LinkedIn.cmake): its definitions, and of
-// its templates what our code asks for.
+// The part of fmt that its shared library holds, for the program itself (cmake/LinkedIn.cmake): its
+// definitions, and of its templates what our code asks for.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of spdlog that its shared library holds, for the program itself (cmake/LinkedIn.cmake): its definitions, and
-// of its templates what userspace/base/log.cc asks for.
+// The part of spdlog that its shared library holds, for the program itself (cmake/LinkedIn.cmake): its
+// definitions, and of its templates what userspace/base/log.cc asks for.
 #include <spdlog/common-inl.h>
 #include <spdlog/details/backtracer-inl.h>
 #include <spdlog/details/file_helper-inl.h>

@@ -66,7 +66,8 @@ std::vector<Item> find_shape(const Model& model, const std::vector<SpecialMappin
   auto add = [&](const Result<void>& checked, const char* code) {
     if (!checked) items.push_back(item_of(checked.error(), root, code));
   };
-  add(restore::check_room(model, most_mappings()), "too-many-mappings");
+  static const int most = most_mappings();
+  add(restore::check_room(model, most), "too-many-mappings");
   add(restore::check_shape(model, policy, restore::HostEnvironment(special)), "shape");
   return items;
 }

@@ -69,7 +69,7 @@ void Builder::add_address_space(const mm_record& record) {
       static_cast<std::uint32_t>(record.raw_flags >> kDumpFilterShift & kDumpFilterMask));
 }
 
-void Builder::add_vma(const vma_record& record) {
+Result<void> Builder::add_vma(const vma_record& record) {
   last_vma_ = nullptr;
   last_vma_record_ = &record;
   pb::AddressSpace*& space = spaces_[mm_ids_.intern(record.mm).id];
@@ -78,7 +78,7 @@ void Builder::add_vma(const vma_record& record) {
     space->set_id(mm_ids_.intern(record.mm).id);
   }
   // A pass by process may bring an address space again for a thread that has its own descriptors.
-  if (!space->vmas().empty() && space->vmas().rbegin()->end() > record.start) return;
+  if (!space->vmas().empty() && space->vmas().rbegin()->end() > record.start) return {};
   pb::Vma* vma = space->add_vmas();
   last_vma_ = vma;
   vma->set_start(record.start);
@@ -91,6 +91,13 @@ void Builder::add_vma(const vma_record& record) {
   if (record.memory_policy.more_nodes != 0) vma->mutable_memory_policy()->set_mode(UINT32_MAX);
   if ((record.flags & VMA_SPECIAL) != 0) vma->set_kind(pb::SPECIAL);
   if ((record.flags & (VMA_SPECIAL | VMA_ANON_NAME)) != 0) vma->set_name(printable(vma_name(record)));
+  if ((record.flags & VMA_FILE_TOLD) != 0) {
+    const std::uint32_t id = file_ids_.find(record.file);
+    if (id == 0) return fail(Error::bug("a mapping's file was not told"));
+    set_vma_file(*vma, record, *files_[id - 1]);
+    references_[id]++;
+  }
+  return {};
 }
 
 void Builder::add_aio_ring(const aio_ring_record& record) {

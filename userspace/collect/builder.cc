@@ -31,7 +31,7 @@ Result<void> Builder::sort_in(const record_head& head) {
       if (auto cred = as<cred_record>(head)) add_credentials(*cred);
       return {};
     case RECORD_VMA:
-      if (auto vma = as<vma_record>(head)) add_vma(*vma);
+      if (auto vma = as<vma_record>(head)) return add_vma(*vma);
       return {};
     case RECORD_AIO_RING:
       if (auto ring = as<aio_ring_record>(head)) add_aio_ring(*ring);

@@ -61,7 +61,7 @@ class Builder {
 
   // memory.cc
   void add_address_space(const mm_record& record);
-  void add_vma(const vma_record& record);
+  Result<void> add_vma(const vma_record& record);
   void add_aio_ring(const aio_ring_record& record);
   Result<void> settle_userfaultfds();
   void set_vma_file(pb::Vma& vma, const vma_record& record, const pb::File& file);
