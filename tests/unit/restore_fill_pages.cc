@@ -70,8 +70,12 @@ TEST_CASE("pages are filled from a file, piece by piece") {
   const Fd file = image(content);
   Area area;
   const std::vector<iovec> parts = {{area.at(0), kPage}, {area.at(1), (kPages - 1) * kPage}};
-  REQUIRE(fill_pages(::getpid(), file.get(), parts, kPage, -1));
+  image::BlockChecksum passed;
+  REQUIRE(fill_pages(::getpid(), file.get(), parts, kPage, -1, &passed));
   CHECK(content_of(area) == content.substr(kPage));
+  image::BlockChecksum expected;
+  expected.add(std::as_bytes(std::span(content)).subspan(kPage));
+  CHECK(passed.value() == expected.value());
 }
 
 TEST_CASE("a userfaultfd takes new pages; what is there or not registered is written over") {
@@ -88,7 +92,7 @@ TEST_CASE("a userfaultfd takes new pages; what is there or not registered is wri
   REQUIRE(::ioctl(userfaultfd.get(), UFFDIO_ZEROPAGE, &zero) == 0);
   std::memset(area.at(71), 'x', kPage);
   const std::vector<iovec> parts = {{area.at(0), kPages * kPage}};
-  const auto filled = fill_pages(::getpid(), file.get(), parts, 0, userfaultfd.get());
+  const auto filled = fill_pages(::getpid(), file.get(), parts, 0, userfaultfd.get(), nullptr);
   REQUIRE_MESSAGE(filled, filled.error().message());
   CHECK(content_of(area) == content);
 }
@@ -97,7 +101,7 @@ TEST_CASE("a file that is too short is an error") {
   const Fd file = image(numbered_pages(3));
   Area area;
   const std::vector<iovec> parts = {{area.at(0), 4 * kPage}};
-  const auto filled = fill_pages(::getpid(), file.get(), parts, 0, -1);
+  const auto filled = fill_pages(::getpid(), file.get(), parts, 0, -1, nullptr);
   REQUIRE(!filled);
   CHECK(filled.error().code() == Error::Code::BadImage);
 }

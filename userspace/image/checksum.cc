@@ -27,32 +27,20 @@ namespace {
 // A read that fits in the second-level cache is hashed from there: the bytes cross the memory bus once.
 constexpr std::size_t kReadBytes = 128 << 10;
 
-struct Block {
-  std::size_t job;
-  std::uint64_t offset;
-  std::uint64_t len_bytes;
-  std::uint64_t checksum;
-};
-
-class StreamDelete {
- public:
-  void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
-};
-
-Result<void> checksum_block(int fd, Block& block, std::span<std::byte> buffer, XXH3_state_t* state) {
-  XXH3_64bits_reset(state);
-  for (std::uint64_t done = 0; done < block.len_bytes;) {
-    auto piece = buffer.first(std::min<std::uint64_t>(buffer.size(), block.len_bytes - done));
-    TRY(read_fully(fd, piece, block.offset + done));
-    XXH3_64bits_update(state, piece.data(), piece.size());
-    done += piece.size();
-  }
-  block.checksum = XXH3_64bits_digest(state);
-  return {};
-}
-
 std::uint64_t combine(std::span<const std::uint64_t> blocks) {
   return XXH3_64bits(blocks.data(), blocks.size_bytes());
+}
+
+Result<std::uint64_t> checksum_range(int fd, std::uint64_t offset, std::uint64_t len_bytes,
+                                     std::span<std::byte> buffer, BlockChecksum& checksum) {
+  checksum.begin();
+  for (std::uint64_t done = 0; done < len_bytes;) {
+    auto piece = buffer.first(std::min<std::uint64_t>(buffer.size(), len_bytes - done));
+    TRY(read_fully(fd, piece, offset + done));
+    checksum.add(piece);
+    done += piece.size();
+  }
+  return checksum.value();
 }
 
 }  // namespace
@@ -64,45 +52,96 @@ std::uint64_t checksum_bytes(std::string_view bytes) {
   return combine(blocks);
 }
 
-Result<void> checksum_files(std::span<ChecksumJob> jobs, unsigned threads) {
-  std::vector<Block> blocks;
-  for (std::size_t job = 0; job < jobs.size(); ++job)
-    for (std::uint64_t offset = 0; offset < jobs[job].size_bytes; offset += kChecksumBlockBytes)
-      blocks.push_back({job, offset, std::min(kChecksumBlockBytes, jobs[job].size_bytes - offset), 0});
+struct BlockChecksum::State {
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Free> xxh3{XXH3_createState()};
+};
+
+BlockChecksum::BlockChecksum() : state_(std::make_unique<State>()) {
+  begin();
+}
+
+BlockChecksum::~BlockChecksum() = default;
+
+void BlockChecksum::begin() {
+  XXH3_64bits_reset(state_->xxh3.get());
+}
+
+void BlockChecksum::add(std::span<const std::byte> bytes) {
+  XXH3_64bits_update(state_->xxh3.get(), bytes.data(), bytes.size());
+}
+
+std::uint64_t BlockChecksum::value() const {
+  return XXH3_64bits_digest(state_->xxh3.get());
+}
+
+FileChecksums::FileChecksums(std::span<const ChecksumFile> files) : files_(files.begin(), files.end()) {
+  for (std::size_t file = 0; file < files_.size(); ++file) {
+    const std::uint64_t size = files_[file].size_bytes;
+    first_.push_back(blocks_.size());
+    for (std::uint64_t offset = 0; offset < size; offset += kChecksumBlockBytes)
+      blocks_.push_back({file, offset, std::min(kChecksumBlockBytes, size - offset)});
+  }
+}
+
+FileChecksums::Block& FileChecksums::at(std::size_t file, std::uint64_t offset) {
+  return blocks_[first_[file] + offset / kChecksumBlockBytes];
+}
+
+void FileChecksums::leave_out(std::size_t file, std::uint64_t offset) {
+  at(file, offset).left_out = true;
+}
+
+void FileChecksums::give(std::size_t file, std::uint64_t offset, std::uint64_t checksum) {
+  Block& block = at(file, offset);
+  block.checksum = checksum;
+  block.known = true;
+}
+
+Result<void> FileChecksums::read(Blocks which, unsigned threads) {
+  std::vector<Block*> wanted;
+  for (Block& block : blocks_)
+    if (which == Blocks::NotLeftOut ? !block.left_out : !block.known) wanted.push_back(&block);
 
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   std::optional<Error> failure;  // the first one
   auto work = [&] {
     const PageBuffer buffer(kReadBytes);
-    std::unique_ptr<XXH3_state_t, StreamDelete> state(XXH3_createState());
-    for (std::size_t i; (i = next.fetch_add(1)) < blocks.size();) {
-      const ChecksumJob& job = jobs[blocks[i].job];
-      auto result = checksum_block(job.fd, blocks[i], buffer.bytes(), state.get());
+    BlockChecksum checksum;
+    for (std::size_t i; (i = next.fetch_add(1)) < wanted.size();) {
+      Block& block = *wanted[i];
+      const ChecksumFile& file = files_[block.file];
+      auto result = checksum_range(file.fd, block.offset, block.len_bytes, buffer.bytes(), checksum);
       if (!result) {
         std::scoped_lock lock(mutex);
-        if (!failure) failure = std::move(result.error()).in(std::string(job.name));
-        next = blocks.size();
+        if (!failure) failure = std::move(result.error()).in(std::string(file.name));
+        next = wanted.size();
+        continue;
       }
+      block.checksum = *result;
+      block.known = true;
     }
   };
   if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
   {
     std::vector<std::jthread> helpers;
     // A thread costs as much as hashing a block; this one does what is left.
-    for (unsigned i = 1; i < std::min<std::size_t>(threads, blocks.size() / 2); ++i)
+    for (unsigned i = 1; i < std::min<std::size_t>(threads, wanted.size() / 2); ++i)
       helpers.emplace_back(work);
     work();
   }
   if (failure) return fail(std::move(*failure));
-
-  std::vector<std::uint64_t> of_job;
-  for (std::size_t job = 0, i = 0; job < jobs.size(); ++job) {
-    of_job.clear();
-    for (; i < blocks.size() && blocks[i].job == job; ++i) of_job.push_back(blocks[i].checksum);
-    jobs[job].checksum = combine(of_job);
-  }
   return {};
+}
+
+std::uint64_t FileChecksums::of(std::size_t file) const {
+  const std::size_t end = file + 1 < first_.size() ? first_[file + 1] : blocks_.size();
+  std::vector<std::uint64_t> checksums;
+  for (std::size_t i = first_[file]; i < end; ++i) checksums.push_back(blocks_[i].checksum);
+  return combine(checksums);
 }
 
 }  // namespace bpfckpt::image

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "image/checksum.h"
+#include "image/content_check.h"
 #include "image/file_io.h"
 #include "image/manifest_file.h"
 #include "image/references.h"
@@ -94,19 +95,8 @@ std::int64_t ImageReader::size_of(std::string_view name) const {
 }
 
 Result<void> ImageReader::verify_contents(unsigned threads) const {
-  std::vector<Fd> fds;
-  std::vector<ChecksumJob> jobs;
-  for (const auto& it : manifest_->files()) {
-    TRY_ASSIGN(Fd fd, open_raw(it.name()), "{}", path());
-    jobs.push_back({.fd = fd.get(), .size_bytes = it.size(), .name = it.name()});
-    fds.push_back(std::move(fd));
-  }
-  TRY(checksum_files(jobs, threads), "{}", path());
-  for (int i = 0; i < manifest_->files_size(); ++i)
-    if (jobs[static_cast<std::size_t>(i)].checksum != manifest_->files(i).xxh3())
-      return fail(Error::bad_image(fmt::format("{}: damaged: wrong checksum", manifest_->files(i).name()))
-                      .in(path()));
-  return {};
+  TRY_ASSIGN(ContentCheck check, ContentCheck::open(*this));
+  return check.finish(threads);
 }
 
 Result<void> ImageReader::check_machine() const {

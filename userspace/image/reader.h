@@ -37,8 +37,8 @@ class ImageReader {
   // Size in bytes by the manifest, or -1 if the checkpoint has no such file.
   std::int64_t size_of(std::string_view name) const;
 
-  // Checks the contents of every raw file, by `threads` threads (0: one a processor). May run in another
-  // thread while the checkpoint is used. Error::BadImage names the first damaged file.
+  // Checks the contents of every raw file, by `threads` threads (0: one a processor). Error::BadImage names
+  // the first damaged file.
   Result<void> verify_contents(unsigned threads = 0) const;
 
   // Error::Conflict if this machine cannot run what the checkpoint holds: architecture or page size differ.

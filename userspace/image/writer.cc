@@ -114,20 +114,21 @@ Result<void> ImageWriter::describe_host(const Model& model, pb::Manifest& manife
 }
 
 Result<void> ImageWriter::checksum_all(pb::Manifest& manifest) {
-  std::vector<ChecksumJob> jobs;
+  std::vector<ChecksumFile> written;
   for (const auto& [name, file] : files_) {
     TRY_ASSIGN(std::uint64_t size, file_size(file.fd()), "{}", name);
     // Writing back begins now and goes on under the checksums.
     if (options_.durable) sync_file_range(file.fd(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    jobs.push_back({.fd = file.fd(), .size_bytes = size, .name = name});
+    written.push_back({.fd = file.fd(), .size_bytes = size, .name = name});
   }
-  TRY(checksum_files(jobs, options_.threads));
+  FileChecksums checksums(written);
+  TRY(checksums.read(FileChecksums::Blocks::Missing, options_.threads));
   manifest.clear_files();
-  for (const auto& job : jobs) {
+  for (std::size_t i = 0; i < written.size(); ++i) {
     auto* entry = manifest.add_files();
-    entry->set_name(std::string(job.name));
-    entry->set_size(job.size_bytes);
-    entry->set_xxh3(job.checksum);
+    entry->set_name(std::string(written[i].name));
+    entry->set_size(written[i].size_bytes);
+    entry->set_xxh3(checksums.of(i));
   }
   return {};
 }

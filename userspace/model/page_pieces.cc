@@ -12,6 +12,10 @@ constexpr std::uint64_t kPageBytes = 4096;
 
 }  // namespace
 
+std::uint64_t PagePieces::offset() const {
+  return PagePlace::of(runs_[at_].index() + done_).page * kPageBytes;
+}
+
 PagePieces::Piece PagePieces::next(std::uint64_t most_bytes) {
   Piece piece;
   while (at_ < runs_.size() && piece.parts.size() < kMostParts && piece.bytes < most_bytes) {

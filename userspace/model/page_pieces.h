@@ -29,6 +29,8 @@ class PagePieces {
   // `runs` outlive the object.
   explicit PagePieces(const std::vector<pb::PageRun>& runs) : runs_(runs) {}
 
+  // Where the next piece begins, in its image. Precondition: not empty().
+  std::uint64_t offset() const;
   bool empty() const { return at_ == runs_.size(); }
   // At most that many bytes, which are at least a page. Precondition: not empty().
   Piece next(std::uint64_t most_bytes);

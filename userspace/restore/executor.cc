@@ -11,7 +11,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <mutex>
+#include <optional>
+#include <string_view>
 #include <thread>
 
 #include "base/log.h"
@@ -28,12 +31,42 @@ bool failed(std::int64_t result) {
   return result < 0 && result > -4096;
 }
 
+// What an operation FillPages reads of which image file.
+struct Filling {
+  std::string_view file;
+  std::uint64_t offset = 0;
+  std::uint64_t len_bytes = 0;
+};
+
+Filling filling_of(const Plan& plan, const Op& op) {
+  const DataBlock& name = plan.data[plan.ops[op.args[1].index].args[0].index];
+  const DataBlock& parts = plan.data[op.args[2].index];
+  Filling filling{.file = reinterpret_cast<const char*>(name.bytes.data()), .offset = op.args[4].value};
+  for (std::uint64_t i = 0; i < op.args[3].value; i++) {
+    iovec part;
+    std::memcpy(&part, parts.bytes.data() + i * sizeof(part), sizeof(part));
+    filling.len_bytes += part.iov_len;
+  }
+  return filling;
+}
+
 }  // namespace
 
-Executor::Executor(Plan& plan, const image::ImageReader& reader, target::Waiter& waiter,
-                   target::RobustList& robust, std::vector<SpecialMapping> special, ExecutorOptions options)
+void expect_filled(image::ContentCheck& contents, const Plan& plan) {
+  for (const Op& op : plan.ops) {
+    if (op.code != Op::Code::FillPages) continue;
+    const Filling filling = filling_of(plan, op);
+    if (contents.is_block(filling.file, filling.offset, filling.len_bytes))
+      contents.expect(filling.file, filling.offset);
+  }
+}
+
+Executor::Executor(Plan& plan, const image::ImageReader& reader, image::ContentCheck& contents,
+                   target::Waiter& waiter, target::RobustList& robust, std::vector<SpecialMapping> special,
+                   ExecutorOptions options)
     : plan_(plan),
       reader_(reader),
+      contents_(contents),
       waiter_(waiter),
       robust_(robust),
       special_(std::move(special)),
@@ -299,9 +332,7 @@ Result<std::int64_t> Executor::perform(OpId id) {
       return 0;
     }
     case Op::Code::FillPages:
-      TRY(fill_pages(static_cast<pid_t>(arg(0)), static_cast<int>(arg(1)),
-                     std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4),
-                     op.arg_count > 5 ? static_cast<int>(arg(5)) : -1));
+      TRY(fill(op));
       return 0;
     case Op::Code::Add:
     case Op::Code::Repeat:
@@ -313,6 +344,18 @@ Result<std::int64_t> Executor::perform(OpId id) {
       break;
   }
   return fail(Error::bug("an operation that bpfckpt itself cannot perform"));
+}
+
+Result<void> Executor::fill(const Op& op) {
+  auto arg = [&](unsigned i) { return own_value(op.args[i]); };
+  const Filling filling = filling_of(plan_, op);
+  std::optional<image::BlockChecksum> checksum;
+  if (contents_.is_block(filling.file, filling.offset, filling.len_bytes)) checksum.emplace();
+  TRY(fill_pages(static_cast<pid_t>(arg(0)), static_cast<int>(arg(1)),
+                 std::span(reinterpret_cast<const iovec*>(arg(2)), arg(3)), arg(4),
+                 op.arg_count > 5 ? static_cast<int>(arg(5)) : -1, checksum ? &*checksum : nullptr));
+  if (checksum) contents_.give(filling.file, filling.offset, checksum->value());
+  return {};
 }
 
 Result<void> Executor::run_own(OpId id) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "image/content_check.h"
 #include "image/reader.h"
 #include "model/special_mapping.h"
 #include "plan/plan.h"
@@ -22,15 +23,20 @@ struct ExecutorOptions {
   bool sibling = false;  // the root becomes a child of bpfckpt's parent
 };
 
+// Tells `contents` which blocks of image files the plan's operations FillPages will read as a whole.
+void expect_filled(image::ContentCheck& contents, const Plan& plan);
+
 // The tree while it is being made. Every process of it waits in the interpreter, all signals blocked, until
 // it is resumed (restore/resume.h). Unless keep() was called, the destructor kills and reaps them all; so
 // does the kernel, through the blob, if bpfckpt dies.
 class Executor {
  public:
-  // `plan`, `reader`, `waiter` and `robust` outlive the executor; `plan` is changed (data blocks are filled
-  // in). `special` are bpfckpt's own special mappings.
-  Executor(Plan& plan, const image::ImageReader& reader, target::Waiter& waiter, target::RobustList& robust,
-           std::vector<SpecialMapping> special, ExecutorOptions options);
+  // `plan`, `reader`, `contents`, `waiter` and `robust` outlive the executor; `plan` is changed (data blocks
+  // are filled in). `contents` gets the checksums of what is read here (expect_filled()). `special` are
+  // bpfckpt's own special mappings.
+  Executor(Plan& plan, const image::ImageReader& reader, image::ContentCheck& contents,
+           target::Waiter& waiter, target::RobustList& robust, std::vector<SpecialMapping> special,
+           ExecutorOptions options);
   Executor(const Executor&) = delete;
   ~Executor();
 
@@ -54,6 +60,7 @@ class Executor {
   // By all processors, in any order: FillPages, which share nothing.
   Result<void> run_at_once(const std::vector<OpId>& ids);
   Result<std::int64_t> perform(OpId id);
+  Result<void> fill(const Op& op);
   Result<Lane*> lane(Actor actor);
   Result<void> begin_actor(Actor tid);
   std::uint64_t own_value(const Operand& operand);
@@ -61,6 +68,7 @@ class Executor {
 
   Plan& plan_;
   const image::ImageReader& reader_;
+  image::ContentCheck& contents_;
   target::Waiter& waiter_;
   target::RobustList& robust_;
   std::vector<SpecialMapping> special_;

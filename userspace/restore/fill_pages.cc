@@ -66,12 +66,13 @@ Result<void> put(pid_t pid, char* to, std::span<const std::byte> from, int userf
 }  // namespace
 
 Result<void> fill_pages(pid_t pid, int fd, std::span<const iovec> parts, std::uint64_t offset,
-                        int userfaultfd) {
+                        int userfaultfd, image::BlockChecksum* checksum) {
   const PageBuffer buffer(kBufferBytes);
   for (const iovec& part : parts) {
     for (std::size_t done = 0; done < part.iov_len;) {
       const auto piece = buffer.bytes().first(std::min(buffer.size(), part.iov_len - done));
       TRY(image::read_fully(fd, piece, offset), "read of pages");
+      if (checksum != nullptr) checksum->add(piece);
       TRY(put(pid, static_cast<char*>(part.iov_base) + done, piece, userfaultfd));
       done += piece.size();
       offset += piece.size();

@@ -18,6 +18,7 @@
 #include <map>
 #include <optional>
 
+#include "image/checksum.h"
 #include "model/page_pieces.h"
 #include "model/vm_flags.h"
 #include "model/vmas.h"
@@ -28,7 +29,8 @@ namespace {
 
 constexpr std::uint64_t kHugePage = 2 << 20;
 constexpr std::uint64_t kBytesPerCall = 1u << 30;  // preadv(2) moves at most 0x7ffff000
-constexpr std::uint64_t kBytesPerCopy = 4 << 20;   // so that no processor waits for another one at the end
+// So that no processor waits for another one at the end, and what is copied can be checked as it passes.
+constexpr std::uint64_t kBytesPerCopy = image::kChecksumBlockBytes;
 // Fewer of a mapping are not worth its registration, which is some calls.
 constexpr std::uint64_t kFewBytes = 1 << 20;
 
@@ -109,7 +111,7 @@ Operand plan_copying(PlanBuilder& plan, const Reading& reading) {
   const Operand ours = Operand::result(
       plan.op(Op::Code::Fetch, kSelf, {reading.pid, Operand::result(*reading.userfaultfd)}, "userfaultfd"));
   for (PagePieces pieces(reading.copied); !pieces.empty();) {
-    const PagePieces::Piece piece = pieces.next(kBytesPerCopy);
+    const PagePieces::Piece piece = pieces.next(kBytesPerCopy - pieces.offset() % kBytesPerCopy);
     const Operand image =
         Operand::result(plan.open_image(reading.mm->page_images(static_cast<int>(piece.image))));
     const Operand parts = Operand::data(plan.data(std::as_bytes(std::span(piece.parts))));

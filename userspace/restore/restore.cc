@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "image/content_check.h"
 #include "image/reader.h"
 #include "kinds/names.h"
 #include "kinds/outside.h"
@@ -154,12 +155,13 @@ std::vector<target::ResumeProcess> what_to_resume(const Model& model, bool leave
   return processes;
 }
 
-// Reads the raw images once more, against their checksums, while the tree is being made.
-class ContentCheck {
+// Reads the image files that are not read as a whole while the tree is being made, meanwhile, in a thread of
+// its own.
+class BackgroundCheck {
  public:
-  explicit ContentCheck(const image::ImageReader& reader)
-      : thread_([this, &reader] { result_ = reader.verify_contents(1); }) {}
-  ~ContentCheck() {
+  explicit BackgroundCheck(image::ContentCheck& contents)
+      : thread_([this, &contents] { result_ = contents.read_others(); }) {}
+  ~BackgroundCheck() {
     if (thread_.joinable()) thread_.join();
   }
   Result<void> wait() {
@@ -191,6 +193,8 @@ Result<Outcome> restore(const Options& options) {
   TRY(check_network(model, inherited));
   HostEnvironment environment(options.special_mappings);
   TRY_ASSIGN(Plan plan, make_plan(model, policy, environment), "plan");
+  TRY_ASSIGN(image::ContentCheck contents, image::ContentCheck::open(reader));
+  expect_filled(contents, plan);
   warn_of_outside(model, reader.index(), inherited);
   TRY(options.at_stage("pre-restore", 0));
   Connections connections(reader, inherited);
@@ -199,14 +203,16 @@ Result<Outcome> restore(const Options& options) {
   // Everything is made; nothing of it runs yet. What a failed restore leaves behind comes to us, to be
   // reaped.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return fail(Error::system("PR_SET_CHILD_SUBREAPER"));
-  ContentCheck contents(reader);
+  BackgroundCheck check(contents);
   target::Waiter waiter;
   target::RobustList robust;
-  Executor executor(plan, reader, waiter, robust, options.special_mappings, {.sibling = options.sibling});
+  Executor executor(plan, reader, contents, waiter, robust, options.special_mappings,
+                    {.sibling = options.sibling});
   TRY(executor.run());
   TRY(fill_packet_rings(reader, inherited));
   TRY(options.at_stage("post-restore", executor.root()));
-  TRY(contents.wait());
+  TRY(check.wait());
+  TRY(contents.finish());
 
   // Everybody becomes what they were, and all go on together.
   auto processes = what_to_resume(model, options.leave_stopped);
