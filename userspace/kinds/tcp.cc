@@ -74,8 +74,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   if (socket->state == kTcpListen) tcp.set_unaccepted(socket->backlog);
   if (is_connection(tcp) || was_connection(tcp))
     describe_connection(part, socket->state, *tcp.mutable_connection());
-  else
-    tcp.set_window_clamp(part.window_clamp);
+  tcp.set_window_clamp(part.window_clamp);
   tcp.set_option_words(std::string(reinterpret_cast<const char*>(part.options), sizeof part.options));
   tcp.set_has_ulp((part.flags & TCP_HAS_ULP) != 0);
   tcp.set_is_signed((part.flags & TCP_SIGNED) != 0);

@@ -59,6 +59,7 @@ class SocketPlan {
   void negotiated();
   Result<void> fill(const pb::Content& content, std::uint32_t bytes);
   void window();
+  void window_clamp();
   void buffers(std::uint32_t receive, std::uint32_t send);
 
   PlanBuilder& plan_;
@@ -87,7 +88,7 @@ void SocketPlan::listen() {
 
 void SocketPlan::unconnected() {
   if (tcp_.user_mss() != 0) set_tcp(TCP_MAXSEG, static_cast<int>(tcp_.user_mss()));
-  if (tcp_.window_clamp() != 0) set_tcp(TCP_WINDOW_CLAMP, static_cast<int>(tcp_.window_clamp()));
+  window_clamp();
   const pb::InetSocket& inet = tcp_.inet();
   if (tcp_.state() == kTcpSynSent) {
     // Its connect(2) comes when all is made: restore/connections.cc.
@@ -191,6 +192,11 @@ void SocketPlan::window() {
              "window");
 }
 
+// Of a connection it grows with the buffer, unless somebody wants it small.
+void SocketPlan::window_clamp() {
+  if (tcp_.window_clamp() != 0) set_tcp(TCP_WINDOW_CLAMP, static_cast<int>(tcp_.window_clamp()));
+}
+
 // The kernel doubles what it is told.
 void SocketPlan::buffers(std::uint32_t receive, std::uint32_t send) {
   set(SOL_SOCKET, SO_RCVBUFFORCE, static_cast<int>(receive / 2), "buffer");
@@ -218,6 +224,7 @@ Result<void> SocketPlan::connected() {
   }
   set_queue(kNoQueue);
   window();
+  window_clamp();
   if (tight) {
     buffers(tcp_.common().receive_buffer(), tcp_.common().send_buffer());
     plan_.try_call(
