@@ -54,6 +54,7 @@ enum record_type {
 	RECORD_UNIX_ITEM = 17,	/* what is in a unix socket's queue: bpf/kinds/unix_items.h */
 	RECORD_INET_ITEM = 18,	/* a list of an Internet socket */
 	RECORD_URING_ITEM = 19,	/* what belongs to an io_uring: struct uring_item_record */
+	RECORD_MQUEUE_ITEM = 20,	/* a message in a POSIX message queue: struct mqueue_message_record */
 };
 
 /* Lists that are read after the file that has them (bpf/walks.h). */
@@ -65,6 +66,7 @@ enum walk_kind {
 	WALK_UNIX = 4,		/* the receive queue of a unix socket */
 	WALK_INET = 5,
 	WALK_URING = 6,
+	WALK_MQUEUE = 7,	/* of a queue without a name */
 };
 
 enum {

@@ -41,6 +41,10 @@ static __always_inline void fill_kind(const struct file *file, __u32 level, stru
 	} else if (is_mqueue(inode, record->open_mode)) {
 		record->kind = FILE_KIND_MQUEUE;
 		fill_mqueue(file, level, &record->detail.mqueue);
+		if (path->flags & PATH_UNLINKED)
+			record->list = mqueue_list(file);
+		if (record->list)
+			record->walk = WALK_MQUEUE;
 	} else if (is_procfs(inode, path)) {
 		record->kind = FILE_KIND_PROCFS;
 		fill_procfs(file, level, &record->detail.procfs);

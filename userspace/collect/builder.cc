@@ -42,6 +42,7 @@ Result<void> Builder::sort_in(const record_head& head) {
     case RECORD_EPOLL_ITEM:
     case RECORD_MARK:
     case RECORD_URING_ITEM:
+    case RECORD_MQUEUE_ITEM:
       if (auto item = as<item_head>(head))
         if (auto list = lists_.find(item->list); list != lists_.end()) list->second.items.push_back(&head);
       return {};

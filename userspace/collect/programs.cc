@@ -26,8 +26,8 @@ namespace {
 
 // In the order of enum Program; last the map.
 constexpr std::array<const char*, kPrograms + 1> kNames = {
-    "list_tasks", "dump_tasks", "dump_timers", "dump_files",  "dump_vmas", "walk_epoll",
-    "walk_marks", "walk_locks", "walk_unix",   "walk_urings", "walk_inet", "walk_requests"};
+    "list_tasks", "dump_tasks", "dump_timers", "dump_files", "dump_vmas",    "walk_epoll",   "walk_marks",
+    "walk_locks", "walk_unix",  "walk_urings", "walk_inet",  "walk_mqueues", "walk_requests"};
 
 using Skeleton = std::unique_ptr<bpfckpt_bpf, void (*)(bpfckpt_bpf*)>;
 using ProgramFds = std::array<Fd, kPrograms + 1>;

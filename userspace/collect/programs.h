@@ -20,9 +20,10 @@ enum class Program {
   WalkLocks,
   WalkUnix,
   WalkUrings,
-  WalkInet
+  WalkInet,
+  WalkMqueues
 };
-inline constexpr std::size_t kPrograms = 11;
+inline constexpr std::size_t kPrograms = 12;
 
 class Programs {
  public:

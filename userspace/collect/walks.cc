@@ -19,8 +19,9 @@ constexpr std::size_t kMostBytes = std::size_t{256} << 20;
 constexpr std::size_t kMostReadings = 1 << 16;  // each fills the iterator's buffer, or comes to an end
 
 constexpr std::pair<std::uint32_t, Program> kWalkers[] = {
-    {WALK_EPOLL, Program::WalkEpoll}, {WALK_LOCKS, Program::WalkLocks},  {WALK_MARKS, Program::WalkMarks},
-    {WALK_UNIX, Program::WalkUnix},   {WALK_URING, Program::WalkUrings}, {WALK_INET, Program::WalkInet},
+    {WALK_EPOLL, Program::WalkEpoll},    {WALK_LOCKS, Program::WalkLocks},  {WALK_MARKS, Program::WalkMarks},
+    {WALK_UNIX, Program::WalkUnix},      {WALK_URING, Program::WalkUrings}, {WALK_INET, Program::WalkInet},
+    {WALK_MQUEUE, Program::WalkMqueues},
 };
 
 // Takes the walk_end_record away that a reading leaves at the end of `records`.
