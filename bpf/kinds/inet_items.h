@@ -62,6 +62,13 @@ struct sk_buff___headers {
 	__u16 network_header;
 };
 
+/* All in anonymous members of the kernel's. */
+struct sk_buff___checksum {
+	__u8 ip_summed : 2;
+	__u8 csum_valid : 1;
+	__u32 csum;
+};
+
 struct skb_shared_info {
 	unsigned short gso_size;
 };
@@ -215,6 +222,19 @@ static __always_inline __u32 inet_item_bytes(const struct walk *walk)
 	return sizeof(struct inet_datagram_record) + padded(inet_linear_bytes(inet_untagged(walk->node)));
 }
 
+/*
+ * Is it still to be seen whether the checksum is right? Of long ones from a device that does not look at it, it is the
+ * reader who does, and who drops bad ones (net/ipv4/udp.c:udp_recvmsg(), include/linux/skbuff.h:
+ * skb_csum_unnecessary()).
+ */
+static __always_inline bool inet_is_unchecked(const struct sk_buff___checksum *buffer)
+{
+	enum { CHECKSUM_NONE_ = 0 };
+
+	return BPF_CORE_READ_BITFIELD_PROBED(buffer, ip_summed) == CHECKSUM_NONE_ &&
+	       !BPF_CORE_READ_BITFIELD_PROBED(buffer, csum_valid);
+}
+
 /* Returns the bytes written. */
 static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *node)
 {
@@ -233,6 +253,10 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 	record.length = BPF_CORE_READ(buffer, len);
 	if (BPF_CORE_READ((const struct skb_shared_info *)shared, gso_size))
 		record.flags |= INET_DATAGRAM_MERGED;
+	if (inet_is_unchecked(node)) {
+		record.flags |= INET_DATAGRAM_UNCHECKED;
+		record.sum = BPF_CORE_READ((const struct sk_buff___checksum *)node, csum);
+	}
 	bpf_probe_read_kernel(&record.source_port, 2, head + BPF_CORE_READ(buffer, transport_header));
 	bpf_probe_read_kernel(header, 20, ip);
 	if (header[0] >> 4 == 6) {

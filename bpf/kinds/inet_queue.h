@@ -38,6 +38,7 @@ BPFCKPT_SIZE(struct inet_membership_record, 1080);
 enum inet_datagram_flags {
 	INET_DATAGRAM_IPV6 = 1,
 	INET_DATAGRAM_MERGED = 2,	/* UDP_GRO put it together from several */
+	INET_DATAGRAM_UNCHECKED = 4,	/* its checksum is to be looked at when it is read: `sum` */
 };
 
 /* Trailing: `data_bytes` of payload, padded to 8. */
@@ -51,9 +52,11 @@ struct inet_datagram_record {
 	__u8 tos;
 	__u32 flow;		/* IPv6: flow label */
 	__u32 data_bytes;	/* `length`, or 0: they cannot be reached */
+	__u32 sum;		/* of its headers, by which with that of its payload it is a good one (skb->csum) */
+	__u32 zero;
 	__u8 source[16];	/* IPv4 is mapped, in both */
 	__u8 destination[16];
 };
-BPFCKPT_SIZE(struct inet_datagram_record, 72);
+BPFCKPT_SIZE(struct inet_datagram_record, 80);
 
 #endif

@@ -54,6 +54,19 @@ class PeekOffset {
   bool set_ = false;
 };
 
+// include/net/checksum.h:csum_fold() of what the headers sum up to and the payload: 0, if it is as it was
+// sent.
+bool is_sum_right(std::uint32_t sum_of_headers, std::span<const std::uint8_t> payload) {
+  std::uint64_t sum = sum_of_headers;
+  for (std::size_t i = 0; i < payload.size(); i += 2) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, payload.data() + i, std::min<std::size_t>(2, payload.size() - i));
+    sum += word;
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return sum == 0xffff;
+}
+
 std::string packet_of(const pb::Datagram& datagram) {
   const auto udp_bytes = static_cast<std::uint16_t>(sizeof(udphdr) + datagram.payload().size());
   std::string packet;
@@ -202,6 +215,13 @@ class Sender {
 }  // namespace
 
 void add_datagram(const inet_datagram_record& record, pb::Udp& udp) {
+  const bool has_data =
+      record.data_bytes != 0 && record.data_bytes <= record.head.record.length - sizeof record;
+  const auto* data = reinterpret_cast<const std::uint8_t*>(&record + 1);
+  // Whoever reads would not get it, and nor do those who look at it: it goes then.
+  if (has_data && (record.flags & INET_DATAGRAM_UNCHECKED) != 0 && udp.common().protocol() == IPPROTO_UDP &&
+      !is_sum_right(record.sum, {data, record.data_bytes}))
+    return;
   pb::Datagram& datagram = *udp.add_datagrams();
   datagram.set_source(std::string(reinterpret_cast<const char*>(record.source), 16));
   datagram.set_source_port(ntohs(record.source_port));
@@ -211,8 +231,7 @@ void add_datagram(const inet_datagram_record& record, pb::Udp& udp) {
   datagram.set_flow(record.flow);
   datagram.set_length(record.length);
   datagram.set_merged((record.flags & INET_DATAGRAM_MERGED) != 0);
-  if (record.data_bytes != 0 && record.data_bytes <= record.head.record.length - sizeof record)
-    datagram.set_payload(std::string(reinterpret_cast<const char*>(&record + 1), record.data_bytes));
+  if (has_data) datagram.set_payload(std::string(reinterpret_cast<const char*>(data), record.data_bytes));
 }
 
 Result<void> read_datagrams(int fd, pb::Udp& udp) {
@@ -265,7 +284,9 @@ Finding judge_datagrams(const pb::Udp& udp, const std::string& name) {
             ""};
   };
   if (udp.datagrams().empty()) return {};
-  if (udp.common().protocol() != IPPROTO_UDP) return refused(", and is of UDP-Lite");
+  if (udp.common().protocol() != IPPROTO_UDP)
+    return refused(
+        ", and is of UDP-Lite, where none comes without a checksum, which cannot be told before its port is");
   for (const pb::Datagram& datagram : udp.datagrams()) {
     if (datagram.merged()) return refused(", some put together by UDP_GRO");
     if (is_link_local(datagram.source()) || is_link_local(datagram.destination()))
