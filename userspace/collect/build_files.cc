@@ -140,7 +140,7 @@ Result<void> Builder::add_waiting() {
   for (const auto& [file, record] : waiting_) {
     auto list = lists_.find(record->list);
     if (list == lists_.end()) return fail(Error::bug("a file that waits for nothing"));
-    if (list->second.file == file && kinds::can_wait(*record, list->second.items)) {
+    if (list->second.file == file && kinds::by_number(record->kind).can_wait(*record, list->second.items)) {
       late_->add(file->id(), *record, std::move(list->second.items));
       list->second.file = nullptr;
     } else {

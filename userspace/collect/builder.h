@@ -15,7 +15,6 @@
 #include "collect/late_details.h"
 #include "collect/records.h"
 #include "kinds/kind.h"
-#include "kinds/late.h"
 #include "model/model.h"
 
 namespace bpfckpt::collect {
@@ -70,9 +69,7 @@ class Builder {
   Result<void> add_file_record(const file_record& record);
   Result<std::uint32_t> file_id(const file_record& record);
   Result<void> describe(const file_record& record, pb::File& file);
-  bool waits(const kinds::Kind& kind) const {
-    return late_ != nullptr && kinds::is_described_late(kind.name);
-  }
+  bool waits(const kinds::Kind& kind) const { return late_ != nullptr && kind.can_wait != nullptr; }
   Result<void> add_waiting();
   Result<void> add_lists();
   void add_socket_item(const record_head& head);

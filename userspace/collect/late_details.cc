@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kinds/late.h"
+#include "kinds/kind.h"
 
 namespace bpfckpt::collect {
 
@@ -20,7 +20,7 @@ Result<void> LateDetails::complete(Model& model) {
     if (!waiting.items.empty()) TRY(kind->add_items(waiting.items, nothing_in_flight, file));
   }
   for (const kinds::Kind* kind : kinds::all())
-    if (kinds::is_described_late(kind->name) &&
+    if (kind->can_wait != nullptr &&
         std::ranges::any_of(model.files.files(), [&](const pb::File& f) { return f.kind() == kind->name; }))
       TRY(kind->settle(model), "{}", kind->name);
   return {};

@@ -10,7 +10,6 @@
 #include <unordered_map>
 
 #include "kinds/io_uring.h"
-#include "kinds/late.h"
 #include "kinds/marks.h"
 #include "kinds/names.h"
 #include "kinds/packet.h"
@@ -71,9 +70,7 @@ class Finder {
            (scope_.notes && !finding.reason.empty());
   }
 
-  bool waits(const kinds::Kind& kind) const {
-    return scope_.details_wait && kinds::is_described_late(kind.name);
-  }
+  bool waits(const kinds::Kind& kind) const { return scope_.details_wait && kind.can_wait != nullptr; }
 
   void add(std::string subject, std::string name, std::string kind, Finding finding) {
     if (!wanted(finding)) return;

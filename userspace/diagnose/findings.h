@@ -39,7 +39,7 @@ struct Scope {
   // The tree went on while it was read: what was freed in one process may have been made again in another at
   // the same address, and looks like being shared.
   bool running = false;
-  // The details of files that are described late (kinds/late.h) are not there yet: those are not judged.
+  // The details of files that are described late (Kind::can_wait) are not there yet: those are not judged.
   bool details_wait = false;
 };
 

@@ -16,7 +16,6 @@
 
 #include "base/directory_times.h"
 #include "images/kinds/regular.pb.h"
-#include "kinds/late.h"
 #include "kinds/names.h"
 #include "kinds/unix.h"
 #include "model/living_thread.h"
@@ -274,7 +273,7 @@ Result<void> enrich(Model& model, Borrower& borrower, Borrower* helper,
   for (pb::File& file : *model.files.mutable_files()) {
     const kinds::Kind* kind = kinds::find(file.kind());
     if (kind == nullptr || kind->enrich == nullptr) continue;
-    if (!file.has_detail() && kinds::is_described_late(file.kind())) continue;  // its records say it all
+    if (!file.has_detail() && kind->can_wait != nullptr) continue;  // its records say it all
     if (!externals.empty() && kinds::is_external(file, externals)) continue;
     pb::FileObject* object = nullptr;
     if (file.object_id() != 0) {

@@ -139,6 +139,10 @@ struct Kind {
   // kind in one round, and leaves each as PlanBuilder's file(). Those that the caller gave are there already,
   // and so is every other file of the round. Null: plan() makes each.
   Result<void> (*make_group)(PlanBuilder& plan, std::span<const pb::File* const> files) = nullptr;
+  // Do the record and the items of its list say all that there is to say about the file? Then it is described
+  // when the tree goes on again (collect/late_details.h), and settled and judged with the others of its kind.
+  // Null: its files never wait, and are settled and judged with the tree frozen.
+  bool (*can_wait)(const file_record& record, std::span<const record_head* const> items) = nullptr;
   // Can a mapping of it be made again?
   bool mappable = false;
 };

@@ -23,7 +23,6 @@
 #include "bpf/kinds/socket.h"
 #include "bpf/kinds/unix_queue.h"
 #include "bpf/records.h"
-#include "kinds/late.h"
 #include "kinds/objects.h"
 #include "kinds/policy.h"
 #include "kinds/socket.h"
@@ -378,9 +377,8 @@ Result<void> check_messages(const google::protobuf::RepeatedPtrField<pb::UnixMes
   return {};
 }
 
-}  // namespace
-
-bool unix_can_wait(const file_record& record, std::span<const record_head* const> items) {
+// Nothing of it is to be read from the socket, and no file is in flight.
+bool can_wait(const file_record& record, std::span<const record_head* const> items) {
   const socket_record* part = socket_record_of(record);
   if (part == nullptr || needs_look(*part)) return false;
   return std::ranges::all_of(items, [](const record_head* head) {
@@ -391,6 +389,8 @@ bool unix_can_wait(const file_record& record, std::span<const record_head* const
     return message.files == 0 && message.data_bytes == message.length;
   });
 }
+
+}  // namespace
 
 std::string unix_name_text(std::string_view name) {
   return is_abstract(name) ? "@" + printable(name.substr(1)) : printable(name);
@@ -483,6 +483,7 @@ extern const Kind kUnix = {
     .add_items = add_items,
     .ties = ties,
     .make_group = make_unix_group,
+    .can_wait = can_wait,
 };
 
 }  // namespace bpfckpt::kinds
