@@ -60,10 +60,6 @@ std::string take(int fd) {
 
 }  // namespace
 
-cr::Options cr::options() {
-  return {};
-}
-
 void cr::test() {
   Address a = address("127.0.0.1", 0);
   const int fd = ::socket(AF_INET, SOCK_DGRAM, 0), only_bad = ::socket(AF_INET, SOCK_DGRAM, 0);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dump/last_step.h"
 
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,8 +27,6 @@ void kill_all(const std::vector<Fd>& processes) {
 
 [[noreturn]] void see_to_it(int orders, const std::vector<Fd>& processes, kernel::NetworkLock& lock,
                             std::uint64_t lock_id, HeldSockets& sockets) {
-  ::setsid();  // what is sent to bpfckpt's group does not reach it
-  for (int signal = 1; signal < 32; signal++) ::signal(signal, SIG_IGN);
   bool committed = false, connections = true;
   for (char order = 0; ::read(orders, &order, 1) == 1;) {
     if (order == kDone) ::_exit(0);
@@ -67,28 +63,18 @@ Result<LastStep> LastStep::begin(std::span<const pid_t> processes, kernel::Netwo
     return fail(Error::system("socketpair"));
   const Fd its_end(orders[0]);
   step.orders_.reset(orders[1]);
-  // No exit signal: nobody else's wait() sees it.
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_PIDFD;
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0) return fail(Error::system("clone3"));
-  if (pid == 0) {
-    // The end that tells of bpfckpt's death is bpfckpt's alone.
-    ::close(orders[1]);
-    see_to_it(orders[0], pidfds, lock, lock_id, sockets);
-  }
-  step.pidfd_.reset(pidfd);
+  TRY_ASSIGN(step.process_, OutlivingProcess::start([&] {
+               // The end that tells of bpfckpt's death is bpfckpt's alone.
+               ::close(orders[1]);
+               see_to_it(orders[0], pidfds, lock, lock_id, sockets);
+             }));
   return step;
 }
 
 LastStep::~LastStep() {
-  if (!pidfd_) return;
+  if (!process_) return;
   if (::send(orders_.get(), &kDone, 1, MSG_NOSIGNAL) != 1) orders_.reset();
-  siginfo_t info;
-  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR)
-    continue;
+  process_.wait();
 }
 
 Result<void> LastStep::order(char what) {

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "dump/held_sockets.h"
+#include "dump/outliving_process.h"
 #include "kernel/network_lock.h"
 
 namespace bpfckpt::dump {
@@ -38,7 +39,8 @@ class LastStep {
   LastStep() = default;
   Result<void> order(char what);
 
-  Fd pidfd_, orders_;
+  OutlivingProcess process_;
+  Fd orders_;
 };
 
 }  // namespace bpfckpt::dump

@@ -2,15 +2,12 @@
 #include "dump/repair_guardian.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -64,8 +61,6 @@ void serve_one(Request& request, std::byte* buffer) {
 }
 
 [[noreturn]] void serve(int commands, int answers, Request* requests, std::byte* buffer) {
-  ::setsid();  // what is sent to bpfckpt's group does not reach it
-  for (int signal = 1; signal < 32; signal++) ::signal(signal, SIG_IGN);
   std::uint32_t count = 0;
   while (::read(commands, &count, sizeof count) == sizeof count) {
     for (std::uint32_t i = 0; i < count; i++) serve_one(requests[i], buffer);
@@ -92,31 +87,20 @@ Result<RepairGuardian> RepairGuardian::start() {
   Fd answers_in(answers[1]);
   guardian.answers_.reset(answers[0]);
 
-  // No exit signal: nobody else's wait() sees it.
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_PIDFD;
-  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-  if (pid < 0) return fail(Error::system("clone3"));
-  if (pid == 0) {
-    // The end that tells of bpfckpt's death is bpfckpt's alone.
-    ::close(commands[1]);
-    ::close(answers[0]);
-    auto* memory = guardian.memory_.data();
-    serve(commands[0], answers[1], reinterpret_cast<Request*>(memory), memory + kHeadBytes);
-  }
-  guardian.pid_ = static_cast<pid_t>(pid);
-  guardian.pidfd_.reset(pidfd);
+  TRY_ASSIGN(guardian.process_, OutlivingProcess::start([&] {
+               // The end that tells of bpfckpt's death is bpfckpt's alone.
+               ::close(commands[1]);
+               ::close(answers[0]);
+               auto* memory = guardian.memory_.data();
+               serve(commands[0], answers[1], reinterpret_cast<Request*>(memory), memory + kHeadBytes);
+             }));
   return guardian;
 }
 
 RepairGuardian::~RepairGuardian() {
-  if (!pidfd_) return;
+  if (!process_) return;
   commands_.reset();
-  siginfo_t info;
-  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR)
-    continue;
+  process_.wait();
 }
 
 std::span<RepairGuardian::Request> RepairGuardian::requests() {

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "dump/outliving_process.h"
 
 namespace bpfckpt::dump {
 
@@ -48,7 +49,7 @@ class RepairGuardian {
   Result<void> read(std::size_t count);
   std::span<Request> requests();
   std::span<const std::byte> buffer() const { return {memory_.data() + kHeadBytes, kBufferBytes}; }
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_.pid(); }
 
  private:
   static constexpr std::size_t kHeadBytes = (sizeof(Request) * kMostRequests + 4095) & ~std::size_t{4095};
@@ -57,8 +58,8 @@ class RepairGuardian {
   void heal(std::size_t count);
 
   Mapping memory_;
-  pid_t pid_ = 0;
-  Fd pidfd_, commands_, answers_;
+  OutlivingProcess process_;
+  Fd commands_, answers_;
 };
 
 }  // namespace bpfckpt::dump

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/outliving_process.h"
+
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace bpfckpt::dump {
+
+// No exit signal: nobody else's wait() sees it.
+Result<void> OutlivingProcess::fork() {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+  const long pid = ::syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) return fail(Error::system("clone3"));
+  pid_ = static_cast<pid_t>(pid);
+  if (pid != 0) pidfd_.reset(pidfd);
+  return {};
+}
+
+// What is sent to bpfckpt's group does not reach it.
+void OutlivingProcess::leave_group() {
+  ::setsid();
+  for (int signal = 1; signal < 32; signal++) ::signal(signal, SIG_IGN);
+}
+
+void OutlivingProcess::wait() const {
+  siginfo_t info;
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) != 0 && errno == EINTR)
+    continue;
+}
+
+}  // namespace bpfckpt::dump
