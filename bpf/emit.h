@@ -21,7 +21,8 @@
 struct scratch {
 	__u64 busy;
 	__u64 told_session;	/* bpf_iter_meta.session_id of the iterator that last wrote ... */
-	__u64 told_file;	/* ... this file of a mapping here */
+	__u64 told_mm;		/* ... of a mapping of this address space ... */
+	__u64 told_file;	/* ... this file here */
 	union {
 		struct record_head head;
 		struct file_record file;

@@ -131,6 +131,7 @@ enum file_kind {
 
 enum {
 	RECORD_PATH_MAX = 4096,		/* bytes, NUL included: PATH_MAX */
+	RECORD_VMA_NAME = 80,		/* ANON_VMA_NAME_MAX_LEN */
 	RECORD_NS_LEVELS = 33,		/* MAX_PID_NS_LEVEL + 1 */
 	RECORD_RLIMITS = 16,		/* RLIM_NLIMITS */
 	RECORD_SIGNALS = 64,		/* _NSIG */
@@ -255,6 +256,7 @@ enum vma_record_flags {
 	VMA_FILE_TOLD = 64,	/* no file_record follows: the same pass has brought one of this file before */
 };
 
+/* Trailing: name. */
 struct vma_record {
 	struct record_head head;
 	__u64 mm;
@@ -266,10 +268,11 @@ struct vma_record {
 	__u64 userfaultfd;	/* context */
 	__u32 tgid;
 	__u32 flags;		/* enum vma_record_flags */
+	__u32 name_bytes;	/* NUL included; 0: no name */
+	__u32 pad;
 	struct mempolicy_part memory_policy;
-	char name[80];
 };
-BPFCKPT_SIZE(struct vma_record, 176);
+BPFCKPT_SIZE(struct vma_record, 104);
 
 struct ns_part {
 	__u32 mount;

@@ -11,37 +11,50 @@ static __always_inline bool is_special(const struct vm_area_struct *vma)
 	return !vma->vm_file && vma->vm_ops && vma->vm_ops->name;
 }
 
-static __always_inline void fill_name(const struct vm_area_struct *vma, struct vma_record *record)
+/* Into `name`, RECORD_VMA_NAME bytes. */
+static __always_inline void fill_name(const struct vm_area_struct *vma, struct vma_record *record, char *name)
 {
 	const struct vm_special_mapping *special;
-	const struct anon_vma_name *name;
+	const struct anon_vma_name *given;
+	const void *from = NULL;
+	__u32 flag = VMA_ANON_NAME;
+	long bytes;
 
 	if (is_special(vma)) {
 		special = BPF_CORE_READ(vma, vm_private_data);
-		if (bpf_probe_read_kernel_str(record->name, sizeof(record->name), BPF_CORE_READ(special, name)) > 0)
-			record->flags |= VMA_SPECIAL;
+		from = BPF_CORE_READ(special, name);
+		flag = VMA_SPECIAL;
 	} else if (!vma->vm_file && bpf_core_field_exists(vma->anon_name)) {
 		/* shares its place with the interval tree of file mappings up to 6.1 */
-		name = BPF_CORE_READ(vma, anon_name);
-		if (name && bpf_probe_read_kernel_str(record->name, sizeof(record->name),
-						      member_address(name, struct anon_vma_name, name)) > 0)
-			record->flags |= VMA_ANON_NAME;
+		given = BPF_CORE_READ(vma, anon_name);
+		if (given)
+			from = member_address(given, struct anon_vma_name, name);
 	}
+	if (!from)
+		return;
+	bytes = bpf_probe_read_kernel_str(name, RECORD_VMA_NAME, from);
+	if (bytes <= 0)
+		return;
+	record->flags |= flag;
+	record->name_bytes = bytes;
+	record->head.length += padded(bytes);
 }
 
-/* A library has some mappings in a row, of one file. */
-static __always_inline bool is_told(const struct scratch *slot, __u64 session, const struct file *file)
+/* A library has some mappings in a row, of one file. Each process is told for itself: a reader may want but one of them. */
+static __always_inline bool is_told(const struct scratch *slot, __u64 session, const struct vm_area_struct *vma)
 {
-	return slot->told_session == session && slot->told_file == (__u64)file;
+	return slot->told_session == session && slot->told_mm == (__u64)vma->vm_mm &&
+	       slot->told_file == (__u64)vma->vm_file;
 }
 
-static __always_inline void keep_told(struct scratch *slot, __u64 session, const struct file *file,
+static __always_inline void keep_told(struct scratch *slot, __u64 session, const struct vm_area_struct *vma,
 				      const struct seq_file *seq)
 {
 	if (seq->count == seq->size)
 		return; /* seq_has_overflowed() */
 	slot->told_session = session;
-	slot->told_file = (__u64)file;
+	slot->told_mm = (__u64)vma->vm_mm;
+	slot->told_file = (__u64)vma->vm_file;
 }
 
 SEC("iter/task_vma")
@@ -82,13 +95,14 @@ int dump_vmas(struct bpf_iter__task_vma *ctx)
 		fill_mempolicy(vma->vm_policy, &record->memory_policy);
 	if (file && file->f_inode->i_sb->s_magic == TMPFS_MAGIC)
 		record->flags |= VMA_SHMEM;
-	fill_name(vma, record);
-	if (file && is_told(slot, session, file))
+	fill_name(vma, record, slot->path);
+	if (file && is_told(slot, session, vma))
 		record->flags |= VMA_FILE_TOLD;
 	write_record(seq, record);
+	write_trailing(seq, slot->path, record->name_bytes);
 	if (file && !(record->flags & VMA_FILE_TOLD)) {
 		write_file(seq, slot, file, record->tgid, FILE_OF_VMA, 0, false);
-		keep_told(slot, session, file, seq);
+		keep_told(slot, session, vma, seq);
 	}
 	end_show(slot);
 	return 0;

@@ -172,13 +172,12 @@ void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
         << (list.empty() ? "" : ", and needed:" + list) << ".\n";
 }
 
-// What there is to say of one tree, its shape included.
-Result<std::vector<Diagnosed>> look_and_diagnose(Collector& collector,
-                                                 const std::function<Result<Model>()>& look,
-                                                 const DumpPolicy& policy,
-                                                 const std::vector<SpecialMapping>& special,
-                                                 diagnose::Names& names, bool refused_only) {
-  TRY_ASSIGN(Model model, look());
+// What there is to say of one tree, its shape included; `look` looks at it again.
+Result<std::vector<Diagnosed>> diagnose_seen(Collector& collector, const Model& model,
+                                             const std::function<Result<Model>()>& look,
+                                             const DumpPolicy& policy,
+                                             const std::vector<SpecialMapping>& special,
+                                             diagnose::Names& names, bool refused_only) {
   std::vector<Diagnosed> processes = diagnose_model(model, policy, names, refused_only);
   std::vector<std::vector<Item>*> lists;
   for (Diagnosed& process : processes) lists.push_back(&process.items);
@@ -205,12 +204,16 @@ Result<std::vector<Diagnosed>> every_process(Collector& collector, const Diagnos
   const bool refused_only = options.unsupported_only || !options.common.json;
   diagnose::Names names;
   TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
+  TRY_ASSIGN(const collect::Snapshot snapshot, collector.snapshot());
   std::vector<Diagnosed> processes;
   for (const TaskSummary& task : tasks) {
-    if (task.tid != task.tgid || task.tgid == static_cast<std::uint32_t>(::getpid())) continue;
-    auto one = look_and_diagnose(
-        collector, [&] { return diagnose::look_at_one(collector, static_cast<pid_t>(task.tgid)); },
-        options.policy, special, names, refused_only);
+    const auto pid = static_cast<pid_t>(task.tgid);
+    if (task.tid != task.tgid || pid == ::getpid()) continue;
+    auto look_again = [&] { return diagnose::look_at_one(collector, pid); };
+    auto model = diagnose::look_at_one(collector, snapshot, pid);
+    auto one =
+        !model ? Result<std::vector<Diagnosed>>(fail(std::move(model.error())))
+               : diagnose_seen(collector, *model, look_again, options.policy, special, names, refused_only);
     if (!one && one.error().code() == Error::Code::TargetGone) continue;
     if (!one) return fail(std::move(one.error()));
     Diagnosed process = std::move(one->front());
@@ -326,7 +329,8 @@ Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   } else {
     auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
     diagnose::Names names;
-    TRY_ASSIGN(processes, look_and_diagnose(collector, look, options.policy, special, names, false));
+    TRY_ASSIGN(const Model model, look());
+    TRY_ASSIGN(processes, diagnose_seen(collector, model, look, options.policy, special, names, false));
     name_all_holders(collector, processes);
   }
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);

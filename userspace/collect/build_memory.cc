@@ -16,10 +16,6 @@ constexpr std::uint64_t kDumpFilterMask = 0x1ff;
 
 std::uint32_t constexpr kPolicyModeFlags = 7 << 13;  // include/uapi/linux/mempolicy.h: MPOL_MODE_FLAGS
 
-std::string vma_name(const vma_record& record) {
-  return {record.name, ::strnlen(record.name, sizeof record.name)};
-}
-
 }  // namespace
 
 pb::MemoryPolicy to_memory_policy(const mempolicy_part& part) {
@@ -90,7 +86,7 @@ Result<void> Builder::add_vma(const vma_record& record) {
     *vma->mutable_memory_policy() = to_memory_policy(record.memory_policy);
   if (record.memory_policy.more_nodes != 0) vma->mutable_memory_policy()->set_mode(UINT32_MAX);
   if ((record.flags & VMA_SPECIAL) != 0) vma->set_kind(pb::SPECIAL);
-  if ((record.flags & (VMA_SPECIAL | VMA_ANON_NAME)) != 0) vma->set_name(printable(vma_name(record)));
+  if ((record.flags & (VMA_SPECIAL | VMA_ANON_NAME)) != 0) vma->set_name(printable(name_string(record)));
   if ((record.flags & VMA_FILE_TOLD) != 0) {
     const std::uint32_t id = file_ids_.find(record.file);
     if (id == 0) return fail(Error::bug("a mapping's file was not told"));

@@ -17,6 +17,7 @@
 #include "collect/programs.h"
 #include "collect/reader.h"
 #include "collect/restart.h"
+#include "collect/snapshot.h"
 #include "collect/task_marks.h"
 #include "collect/walks.h"
 
@@ -76,7 +77,10 @@ std::vector<TaskSummary> below(std::vector<TaskSummary> tasks, std::uint32_t roo
 }  // namespace
 
 struct Collector::Impl {
-  collect::Programs programs;
+  explicit Impl(collect::Programs loaded) : programs(std::move(loaded)) {}
+
+  const collect::Programs programs;
+  collect::Walkers walkers{programs};
   Fd list_link;
   Records spare;   // memory for the next collect()
   Records listed;  // of the last list(), for its memory
@@ -84,6 +88,7 @@ struct Collector::Impl {
   bool landlock_sought = false;
 
   Result<std::vector<TaskSummary>> list();
+  Result<Records> collect(std::span<const pid_t> tgids, Tasks tasks, const collect::Snapshot* snapshot);
   Result<void> find_landlock_word(const Records& records);
 };
 
@@ -97,8 +102,8 @@ bool Collector::from_cache() const {
 }
 
 Result<Collector> Collector::open(const Options& options) {
-  auto impl = std::make_unique<Impl>();
-  TRY_ASSIGN(impl->programs, collect::Programs::open(options.use_cache));
+  TRY_ASSIGN(collect::Programs programs, collect::Programs::open(options.use_cache));
+  auto impl = std::make_unique<Impl>(std::move(programs));
   TRY_ASSIGN(impl->list_link, collect::make_link(impl->programs.fd(Program::ListTasks), Scope::everything()));
   TRY(impl->spare.prepare(kPrepareBytes));
   TRY_ASSIGN(impl->marks, collect::find_task_marks(impl->programs, impl->spare));
@@ -151,7 +156,10 @@ namespace {
 // One run of collect(): what was seen so far, so that what processes share is read once.
 class Reading {
  public:
-  Reading(const collect::Programs& programs, Records& records) : programs_(programs), records_(records) {}
+  // `snapshot`: what it has is taken from there, and the rest read; null: all is read.
+  Reading(const collect::Programs& programs, collect::Walkers& walkers, Records& records,
+          const collect::Snapshot* snapshot)
+      : programs_(programs), walkers_(walkers), records_(records), snapshot_(snapshot) {}
 
   Result<void> process(pid_t tgid);
   // When all processes are read: the lists that their files have, and the files that are in those only.
@@ -168,10 +176,15 @@ class Reading {
     std::unordered_map<std::uint64_t, pid_t> tables;  // files_struct: a thread that has it
   };
 
-  Result<std::size_t> pass(Program program, Scope scope) {
+  // How many bytes of records came.
+  Result<std::size_t> pass(Program program, pid_t tgid, Scope scope) {
     const std::size_t before = records_.size_bytes();
-    TRY_ASSIGN(const Fd link, collect::make_link(programs_.fd(program), scope));
-    TRY(collect::read_all(link.get(), records_));
+    if (snapshot_ != nullptr && collect::Snapshot::has(program)) {
+      TRY(snapshot_->append(program, tgid, records_));
+    } else {
+      TRY_ASSIGN(const Fd link, collect::make_link(programs_.fd(program), scope));
+      TRY(collect::read_all(link.get(), records_));
+    }
     return records_.size_bytes() - before;
   }
   Result<Group> tasks(pid_t tgid);
@@ -181,7 +194,9 @@ class Reading {
   void sample_clocks(const record_head& head);
 
   const collect::Programs& programs_;
+  collect::Walkers& walkers_;
   Records& records_;
+  const collect::Snapshot* const snapshot_;
   std::unordered_set<std::uint64_t> tables_seen_;
   std::unordered_set<std::uint64_t> spaces_seen_;
   collect::Walks walks_;
@@ -205,7 +220,7 @@ void Reading::sample_clocks(const record_head& head) {
 Result<Reading::Group> Reading::tasks(pid_t tgid) {
   Group group{.tgid = tgid};
   const std::size_t before = records_.size_bytes();
-  TRY_ASSIGN(const std::size_t read, pass(Program::DumpTasks, Scope::process(tgid)));
+  TRY_ASSIGN(const std::size_t read, pass(Program::DumpTasks, tgid, Scope::process(tgid)));
   if (read == 0) return fail(Error::target_gone("no such process"));
   TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     sample_clocks(head);
@@ -234,7 +249,8 @@ Result<void> Reading::files(const Group& group) {
   // leader.
   const bool only_leader = group.leader_has_files && group.tables.size() == 1;
   const std::size_t before = records_.size_bytes();
-  TRY(pass(Program::DumpFiles, only_leader ? Scope::thread(group.tgid) : Scope::process(group.tgid)));
+  TRY(pass(Program::DumpFiles, group.tgid,
+           only_leader ? Scope::thread(group.tgid) : Scope::process(group.tgid)));
   return records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     walks_.add(head);
     return {};
@@ -247,7 +263,7 @@ Result<void> Reading::mappings(const Group& group) {
   // By process: to_model() drops what threads with another descriptor table repeat. A thread's scope would
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
   // border.
-  TRY(pass(Program::DumpVmas, Scope::process(group.tgid)));
+  TRY(pass(Program::DumpVmas, group.tgid, Scope::process(group.tgid)));
   TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     walks_.add(head);
     return {};
@@ -280,7 +296,7 @@ Result<void> Reading::visible_files(pid_t tgid, std::size_t from_bytes) {
 Result<void> Reading::lists() {
   collect::InFlight in_flight(programs_, records_);
   for (std::size_t before = records_.size_bytes(); walks_.waiting(); before = records_.size_bytes()) {
-    TRY(walks_.read(programs_, records_));
+    TRY(walks_.read(walkers_, records_));
     // Nothing may be done to the sockets of a tree that runs.
     if (!records_.of_running()) TRY(in_flight.take(before), "files in flight");
     TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
@@ -288,7 +304,15 @@ Result<void> Reading::lists() {
       return {};
     }));
   }
-  if (records_.of_running()) TRY(collect::find_peers(programs_, records_), "peers of sockets");
+  if (!records_.of_running()) return {};
+  std::optional<collect::UnixEnds> ends;
+  TRY(collect::find_peers(programs_, records_,
+                          [&]() -> Result<const collect::UnixEnds*> {
+                            if (snapshot_ != nullptr) return &snapshot_->unix_ends();
+                            TRY_ASSIGN(ends, collect::UnixEnds::read(programs_));
+                            return &*ends;
+                          }),
+      "peers of sockets");
   return {};
 }
 
@@ -296,7 +320,7 @@ Result<void> Reading::process(pid_t tgid) {
   TRY_ASSIGN(const Group group, tasks(tgid));
   if (group.timers) {
     const std::size_t before = records_.size_bytes();
-    TRY(pass(Program::DumpTimers, Scope::thread(tgid)));
+    TRY(pass(Program::DumpTimers, tgid, Scope::thread(tgid)));
     TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
       sample_clocks(head);
       return {};
@@ -308,20 +332,33 @@ Result<void> Reading::process(pid_t tgid) {
 
 }  // namespace
 
-Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
-  Records records = std::exchange(impl_->spare, Records{});
+Result<Records> Collector::Impl::collect(std::span<const pid_t> tgids, Tasks tasks,
+                                         const collect::Snapshot* snapshot) {
+  Records records = std::exchange(spare, Records{});
   if (tasks == Tasks::Running) records.set_of_running();
   for (clockid_t clock : kClocks) records.add_clock(clock);
-  Reading reading(impl_->programs, records);
+  Reading reading(programs, walkers, records, snapshot);
   for (pid_t tgid : tgids) {
     auto read = reading.process(tgid);
     if (read || (records.of_running() && read.error().code() == Error::Code::TargetGone)) continue;
     return fail(std::move(read.error()).in(fmt::format("pid {}", tgid)));
   }
   TRY(reading.lists(), "lists of files");
-  TRY(impl_->find_landlock_word(records));
-  records.set_marks(impl_->marks);
+  TRY(find_landlock_word(records));
+  records.set_marks(marks);
   return records;
+}
+
+Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
+  return impl_->collect(tgids, tasks, nullptr);
+}
+
+Result<collect::Snapshot> Collector::snapshot() {
+  return collect::Snapshot::take(impl_->programs);
+}
+
+Result<Records> Collector::collect(const collect::Snapshot& snapshot, pid_t tgid) {
+  return impl_->collect({&tgid, 1}, Tasks::Running, &snapshot);
 }
 
 void Collector::recycle(Records records) {
@@ -338,8 +375,7 @@ Result<std::vector<SpecialMapping>> Collector::own_special_mappings() {
   TRY(records.for_each([&](const record_head& head) -> Result<void> {
     auto vma = head.type == RECORD_VMA ? as<vma_record>(head) : nullptr;
     if (vma && (vma->flags & VMA_SPECIAL) != 0)
-      mappings.push_back(
-          {std::string(vma->name, ::strnlen(vma->name, sizeof(vma->name))), vma->start, vma->end});
+      mappings.push_back({std::string(collect::name_string(*vma)), vma->start, vma->end});
     return {};
   }));
   recycle(std::move(records));

@@ -25,7 +25,8 @@ namespace bpfckpt {
 
 namespace collect {
 class LateDetails;
-}
+class Snapshot;
+}  // namespace collect
 
 // One thread, in short. Numbers are in the reader's pid namespace.
 struct TaskSummary {
@@ -75,6 +76,9 @@ class Collector {
   // processes, those that go meanwhile are left out; of frozen ones that is an error.
   enum class Tasks { Frozen, Running };
   Result<collect::Records> collect(std::span<const pid_t> tgids, Tasks tasks = Tasks::Frozen);
+  // The same of one process after the other, running: what one pass over the whole machine said.
+  Result<collect::Snapshot> snapshot();
+  Result<collect::Records> collect(const collect::Snapshot& snapshot, pid_t tgid);
   // Gives the memory of records that are done with to the next collect(): a look at the running tree pays for
   // the page faults that the frozen one would have.
   void recycle(collect::Records records);

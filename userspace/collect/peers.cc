@@ -39,16 +39,41 @@ Result<void> forget_new_clients(Records& records) {
   });
 }
 
-Result<void> append(Records& records, const unix_holder_record& record) {
-  TRY_ASSIGN(std::span<std::byte> room, records.room());
-  std::memcpy(room.data(), &record, sizeof record);
-  records.commit(sizeof record);
-  return {};
+// The names of processes, by tgid.
+Result<std::unordered_map<std::uint32_t, std::string>> read_names(const Programs& programs) {
+  Records tasks;
+  TRY_ASSIGN(const Fd list, make_link(programs.fd(Program::ListTasks), Scope::everything()));
+  TRY(read_all(list.get(), tasks));
+  std::unordered_map<std::uint32_t, std::string> names;
+  TRY(tasks.for_each([&](const record_head& head) -> Result<void> {
+    if (auto task = as<summary_record>(head); task != nullptr && task->tid == task->tgid)
+      names.emplace(task->tid, std::string(task->comm, ::strnlen(task->comm, sizeof task->comm)));
+    return {};
+  }));
+  return names;
 }
 
 }  // namespace
 
-Result<void> find_peers(const Programs& programs, Records& records) {
+Result<void> UnixEnds::add(const Records& files) {
+  return files.for_each([this](const record_head& head) -> Result<void> {
+    if (const socket_record* socket = unix_socket_of(head))
+      holders_.emplace(socket->sock, as<file_record>(head)->tgid);
+    return {};
+  });
+}
+
+Result<UnixEnds> UnixEnds::read(const Programs& programs) {
+  Records files;
+  TRY_ASSIGN(const Fd link, make_link(programs.fd(Program::DumpFiles), Scope::everything()));
+  TRY(read_all(link.get(), files));
+  UnixEnds ends;
+  TRY(ends.add(files));
+  return ends;
+}
+
+Result<void> find_peers(const Programs& programs, Records& records,
+                        const std::function<Result<const UnixEnds*>()>& ends) {
   std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
   std::unordered_set<std::uint64_t> known, files;
   TRY(records.for_each([&](const record_head& head) -> Result<void> {
@@ -65,37 +90,23 @@ Result<void> find_peers(const Programs& programs, Records& records) {
   TRY(forget_new_clients(records));
   if (wanted.empty()) return {};
 
-  Records all;
-  TRY_ASSIGN(const Fd link, make_link(programs.fd(Program::DumpFiles), Scope::everything()));
-  TRY(read_all(link.get(), all));
+  TRY_ASSIGN(const UnixEnds* known_ends, ends());
   std::vector<unix_holder_record> found;
-  auto add = [&](std::uint64_t sock, std::uint32_t pid) {
+  for (const auto& [peer, sock] : wanted) {
     unix_holder_record record{};
     record.head.record = {RECORD_UNIX_ITEM, sizeof record};
     record.head.list = sock;
     record.what = UNIX_ITEM_HOLDER;
-    record.pid = pid;
-    found.push_back(record);
-  };
-  TRY(all.for_each([&](const record_head& head) -> Result<void> {
-    const socket_record* socket = unix_socket_of(head);
-    if (socket == nullptr) return {};
-    const auto [begin, end] = wanted.equal_range(socket->sock);
-    for (auto it = begin; it != end; ++it) add(it->second, as<file_record>(head)->tgid);
-    wanted.erase(begin, end);
-    return {};
-  }));
-  Records tasks;
-  TRY_ASSIGN(const Fd list, make_link(programs.fd(Program::ListTasks), Scope::everything()));
-  TRY(read_all(list.get(), tasks));
-  TRY(tasks.for_each([&](const record_head& head) -> Result<void> {
-    auto task = head.type == RECORD_SUMMARY ? as<summary_record>(head) : nullptr;
-    for (unix_holder_record& record : found)
-      if (task != nullptr && task->tid == record.pid)
-        std::memcpy(record.comm, task->comm, sizeof record.comm);
-    return {};
-  }));
-  for (const unix_holder_record& record : found) TRY(append(records, record));
+    record.pid = known_ends->holder(peer);
+    if (record.pid != 0) found.push_back(record);
+  }
+  if (found.empty()) return {};
+  TRY_ASSIGN(const auto names, read_names(programs));
+  for (unix_holder_record& record : found) {
+    if (auto name = names.find(record.pid); name != names.end())
+      std::memcpy(record.comm, name->second.data(), std::min(name->second.size(), sizeof record.comm));
+    TRY(records.append(record.head.record));
+  }
   return {};
 }
 

@@ -2,14 +2,38 @@
 // Who is at the other end of a connection that leads out of the tree.
 #pragma once
 
+#include <sys/types.h>
+
+#include <functional>
+#include <unordered_map>
+
 #include "collect/programs.h"
 #include "collect/records.h"
 
 namespace bpfckpt::collect {
 
+// Every unix socket that some process has open, and who has (of several, the first that the iterator comes
+// to).
+class UnixEnds {
+ public:
+  // What a pass of DumpFiles says.
+  Result<void> add(const Records& files);
+  // Of the whole machine: every descriptor is looked at.
+  static Result<UnixEnds> read(const Programs& programs);
+
+  // 0: nobody that we can see.
+  std::uint32_t holder(std::uint64_t sock) const {
+    auto it = holders_.find(sock);
+    return it == holders_.end() ? 0 : it->second;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint32_t> holders_;  // tgid by struct sock
+};
+
 // Appends, for each unix socket in `records` whose other end none of them has, which process has that
-// (struct unix_holder_record). It looks at every descriptor of the machine, so it is
-// for when nobody waits; and does nothing where all ends are known.
-Result<void> find_peers(const Programs& programs, Records& records);
+// (struct unix_holder_record). `ends` is asked only where there is such a one.
+Result<void> find_peers(const Programs& programs, Records& records,
+                        const std::function<Result<const UnixEnds*>()>& ends);
 
 }  // namespace bpfckpt::collect

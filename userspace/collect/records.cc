@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collect/records.h"
 
+#include <cstring>
+
 namespace bpfckpt::collect {
 
 namespace {
 // Pieces double what is there, so that little is populated in vain.
 constexpr std::size_t kFirstPieceBytes = 256 << 10;
 constexpr std::size_t kLargestPieceBytes = 8 << 20;
+constexpr std::size_t kHugePageBytes = 2 << 20;
 }  // namespace
 
 Result<void> Records::add_piece(std::size_t len_bytes) {
-  // Populated: a page fault costs more than the reading of what comes into the page.
-  void* base =
-      ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  void* base = ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return fail(Error::system("mmap"));
   pieces_.push_back({Mapping(base, len_bytes), 0});
+  // Populated: a page fault costs more than the reading of what comes into the page. Where the kernel cannot,
+  // it is the fault that costs.
+  if (len_bytes >= kHugePageBytes) ::madvise(base, len_bytes, MADV_HUGEPAGE);
+  ::madvise(base, len_bytes, MADV_POPULATE_WRITE);
   return {};
 }
 
@@ -30,6 +35,14 @@ Result<std::span<std::byte>> Records::room() {
     TRY(add_piece(std::clamp(size_bytes(), kFirstPieceBytes, kLargestPieceBytes)));
   const Piece& piece = pieces_[current_];
   return piece.memory.bytes().subspan(piece.used);
+}
+
+Result<void> Records::append(const record_head& record) {
+  TRY_ASSIGN(const std::span<std::byte> free, room());
+  if (record.length > free.size()) return fail(Error::bug("collect: a record longer than any room"));
+  std::memcpy(free.data(), &record, record.length);
+  commit(record.length);
+  return {};
 }
 
 std::size_t Records::size_bytes() const {
@@ -75,11 +88,22 @@ std::optional<std::int64_t> Records::clock_ns(clockid_t clock) const {
   return std::nullopt;
 }
 
-std::string_view path_string(const file_record& record) {
-  const auto bytes = trailing(record);
-  const std::size_t len = record.path.length;
+namespace {
+
+// The string of `len` bytes, NUL included, at the beginning of `bytes`.
+std::string_view string_at(std::span<const std::byte> bytes, std::size_t len) {
   if (len == 0 || len > bytes.size()) return {};
   return {reinterpret_cast<const char*>(bytes.data()), len - 1};
+}
+
+}  // namespace
+
+std::string_view path_string(const file_record& record) {
+  return string_at(trailing(record), record.path.length);
+}
+
+std::string_view name_string(const vma_record& record) {
+  return string_at(trailing(record), record.name_bytes);
 }
 
 }  // namespace bpfckpt::collect

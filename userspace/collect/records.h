@@ -49,6 +49,8 @@ class Records {
   // At least kReadBytes of free room, to be read into; commit() says how much was.
   Result<std::span<std::byte>> room();
   void commit(std::size_t len_bytes) { pieces_[current_].used += len_bytes; }
+  // A copy of the record, at the end.
+  Result<void> append(const record_head& record);
   std::size_t size_bytes() const;
   std::size_t capacity_bytes() const;
   // The records that came after the first `from_bytes` bytes (of size_bytes()).
@@ -126,6 +128,8 @@ std::span<const std::byte> trailing(const Record& record) {
 
 // The trailing path of a file_record as the kernel gave it, without NUL.
 std::string_view path_string(const file_record& record);
+// The trailing name of a mapping, without NUL; empty: it has none.
+std::string_view name_string(const vma_record& record);
 
 template <class Visit>
 Result<void> Records::for_each_from(std::size_t from_bytes, Visit&& visit) const {

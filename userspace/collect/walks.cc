@@ -59,6 +59,20 @@ Result<void> read_lists(int link, int requests, int self, std::span<const std::u
 
 }  // namespace
 
+Result<int> Walkers::link(Program program) {
+  Fd& link = links_[program];
+  if (!link) {
+    TRY_ASSIGN(link, make_link(programs_.fd(program), Scope::thread(::getpid())));
+  }
+  return link.get();
+}
+
+Result<int> Walkers::self() {
+  if (!self_) self_.reset(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+  if (!self_) return fail(Error::system("pidfd_open"));
+  return self_.get();
+}
+
 void Walks::add(std::uint32_t kind, std::uint64_t object) {
   if (kind == WALK_NONE || object == 0) return;
   Lists& lists = lists_[kind];
@@ -80,18 +94,17 @@ bool Walks::waiting() const {
   return std::ranges::any_of(lists_, [](const auto& lists) { return !lists.second.objects.empty(); });
 }
 
-Result<void> Walks::read(const Programs& programs, Records& records) {
+Result<void> Walks::read(Walkers& walkers, Records& records) {
   for (const auto& [kind, program] : kWalkers) {
     auto lists = lists_.find(kind);
     if (lists == lists_.end() || lists->second.objects.empty()) continue;
     const std::vector<std::uint64_t> wanted = std::exchange(lists->second.objects, {});
     std::span<const std::uint64_t> objects = wanted;
-    Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-    if (!self) return fail(Error::system("pidfd_open"));
-    TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::thread(::getpid())));
+    TRY_ASSIGN(const int self, walkers.self());
+    TRY_ASSIGN(const int link, walkers.link(program));
     while (!objects.empty()) {
       auto now = objects.first(std::min<std::size_t>(objects.size(), WALK_OBJECTS));
-      TRY(read_lists(link.get(), programs.requests_fd(), self.get(), now, records));
+      TRY(read_lists(link, walkers.requests(), self, now, records));
       objects = objects.subspan(now.size());
     }
   }

@@ -11,6 +11,23 @@
 
 namespace bpfckpt::collect {
 
+// What reads lists: made when the first list of a kind is read, and kept for the next reading.
+class Walkers {
+ public:
+  // `programs` must outlive it.
+  explicit Walkers(const Programs& programs) : programs_(programs) {}
+
+  Result<int> link(Program program);
+  // A pidfd of ourselves: the key of our storage.
+  Result<int> self();
+  int requests() const { return programs_.requests_fd(); }
+
+ private:
+  const Programs& programs_;
+  std::map<Program, Fd> links_;
+  Fd self_;
+};
+
 // Gathers, from file records, whose lists are to be read, and reads them. Each list is read once.
 class Walks {
  public:
@@ -19,7 +36,7 @@ class Walks {
   bool waiting() const;
   // Appends the items of all lists that were added since the last call. Precondition: called by the thread
   // group's leader, in whose storage the requests are left.
-  Result<void> read(const Programs& programs, Records& records);
+  Result<void> read(Walkers& walkers, Records& records);
 
  private:
   void add(std::uint32_t kind, std::uint64_t object);

@@ -44,11 +44,15 @@ Result<std::vector<pid_t>> processes_of(Collector& collector, pid_t root) {
   return processes;
 }
 
-Result<Model> model_of(Collector& collector, const std::vector<pid_t>& processes) {
-  TRY_ASSIGN(collect::Records records, collector.collect(processes, Collector::Tasks::Running));
-  auto model = to_model(records, processes.front());
-  collector.recycle(std::move(records));
+Result<Model> model_of(Collector& collector, Result<collect::Records> records, pid_t root) {
+  if (!records) return fail(std::move(records.error()));
+  auto model = to_model(*records, root);
+  collector.recycle(std::move(*records));
   return model;
+}
+
+Result<Model> model_of(Collector& collector, const std::vector<pid_t>& processes) {
+  return model_of(collector, collector.collect(processes, Collector::Tasks::Running), processes.front());
 }
 
 // Ids of segments that somebody else has attached, too.
@@ -88,6 +92,15 @@ Result<void> confirm_shared(Collector& collector, pid_t root, Model& model) {
   return {};
 }
 
+// With whom it shares locks and segments may belong to its tree.
+Result<Model> alone(Result<Model> model) {
+  if (!model) return model;
+  for (pb::FileLock& lock : *model->files.mutable_locks()) lock.set_outside_holders(0);
+  set_shared_segments(*model, {});
+  TRY(kinds::look_up_targets(*model));
+  return model;
+}
+
 }  // namespace
 
 Result<Model> look(Collector& collector, pid_t root) {
@@ -99,12 +112,11 @@ Result<Model> look(Collector& collector, pid_t root) {
 }
 
 Result<Model> look_at_one(Collector& collector, pid_t pid) {
-  TRY_ASSIGN(Model model, model_of(collector, {pid}));
-  // Whom it shares them with may belong to its tree.
-  for (pb::FileLock& lock : *model.files.mutable_locks()) lock.set_outside_holders(0);
-  set_shared_segments(model, {});
-  TRY(kinds::look_up_targets(model));
-  return model;
+  return alone(model_of(collector, {pid}));
+}
+
+Result<Model> look_at_one(Collector& collector, const collect::Snapshot& snapshot, pid_t pid) {
+  return alone(model_of(collector, collector.collect(snapshot, pid), pid));
 }
 
 }  // namespace bpfckpt::diagnose

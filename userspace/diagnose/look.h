@@ -2,6 +2,7 @@
 #pragma once
 
 #include "collect/collector.h"
+#include "collect/snapshot.h"
 
 namespace bpfckpt::diagnose {
 
@@ -10,5 +11,7 @@ namespace bpfckpt::diagnose {
 Result<Model> look(Collector& collector, pid_t root);
 // One process of it, as if there were no other.
 Result<Model> look_at_one(Collector& collector, pid_t pid);
+// As it was when the snapshot was taken.
+Result<Model> look_at_one(Collector& collector, const collect::Snapshot& snapshot, pid_t pid);
 
 }  // namespace bpfckpt::diagnose

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/snapshot.h"
+
+#include <algorithm>
+
+#include "collect/reader.h"
+
+namespace bpfckpt::collect {
+namespace {
+
+struct Owner {
+  std::uint32_t tgid = 0;
+  bool leader = false;
+};
+
+// Whose a record is, for those that say so; those that follow them are of the same.
+std::optional<Owner> owner_of(const record_head& head) {
+  if (head.type == RECORD_TASK)
+    if (auto task = as<task_record>(head)) return Owner{task->tgid, (task->flags & TASK_LEADER) != 0};
+  if (head.type == RECORD_FILE)
+    if (auto file = as<file_record>(head); file != nullptr && file->fd >= 0) return Owner{file->tgid};
+  if (head.type == RECORD_VMA)
+    if (auto vma = as<vma_record>(head)) return Owner{vma->tgid};
+  return {};
+}
+
+}  // namespace
+
+Result<void> Snapshot::Pass::cut() {
+  std::vector<const record_head*>* to = nullptr;
+  return records.for_each([&](const record_head& head) -> Result<void> {
+    if (auto owner = owner_of(head)) {
+      Cut& cut = cuts[owner->tgid];
+      to = owner->leader ? &cut.leader : &cut.others;
+    }
+    if (to == nullptr) return fail(Error::bug("a record that belongs to no process"));
+    to->push_back(&head);
+    return {};
+  });
+}
+
+Result<Snapshot> Snapshot::take(const Programs& programs) {
+  Snapshot snapshot;
+  for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
+    Pass& pass = snapshot.passes_.emplace_back(program);
+    TRY_ASSIGN(const Fd link, make_link(programs.fd(pass.program), Scope::everything()));
+    TRY(read_all(link.get(), pass.records));
+    TRY(pass.cut());
+    if (pass.program == Program::DumpFiles) TRY(snapshot.ends_.add(pass.records));
+  }
+  return snapshot;
+}
+
+Result<void> Snapshot::append(Program program, pid_t tgid, Records& records) const {
+  const auto pass = std::ranges::find(passes_, program, &Pass::program);
+  if (pass == passes_.end()) return fail(Error::bug("a snapshot of a program that it has not"));
+  const auto cut = pass->cuts.find(static_cast<std::uint32_t>(tgid));
+  if (cut == pass->cuts.end()) return {};
+  for (const auto* heads : {&cut->second.leader, &cut->second.others})
+    for (const record_head* head : *heads) TRY(records.append(*head));
+  return {};
+}
+
+}  // namespace bpfckpt::collect
