@@ -221,8 +221,10 @@ class Session {
     return unchanged(before);
   }
 
-  // Whoever is about to fall asleep at the checkpoint does so first: two looks in a row must agree.
+  // Whoever is about to fall asleep at the checkpoint does so first: two looks in a row must agree. On a busy
+  // machine both may come before it had a processor: the root has to sleep, unless it never does.
   bool settled(Snapshot& before) {
+    for (int i = 0; i < 100 && runs(root_); ++i) nap_ms(2);
     before = take_snapshot(descendants());
     return unchanged_after_retries([&] {
              const Snapshot last = std::exchange(before, take_snapshot(descendants()));

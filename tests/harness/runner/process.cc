@@ -57,6 +57,12 @@ std::vector<int> numeric_entries(const std::string& path) {
   return numbers;
 }
 
+bool runs(pid_t pid) {
+  const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat.substr(name_end + 2, 1) == "R";
+}
+
 void nap_ms(int ms) {
   const timespec nap{ms / 1000, ms % 1000 * 1'000'000L};
   ::nanosleep(&nap, nullptr);

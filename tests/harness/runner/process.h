@@ -26,6 +26,9 @@ Outcome run(const std::vector<std::string>& argv, int timeout_s);
 // Everything that descends from the runner, zombies included, in order of pid.
 std::vector<pid_t> descendants();
 
+// Whether its first thread has a processor, or waits for one.
+bool runs(pid_t pid);
+
 // The runner is a subreaper, so whatever a killed tree leaves behind becomes its child. Reaps what has ended
 // and remembers how.
 class Reaper {
