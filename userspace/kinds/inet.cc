@@ -110,6 +110,8 @@ constexpr Option kTcpOptions[] = {
     {IPPROTO_TCP, 36},  // TCP_INQ
     {IPPROTO_TCP, 37},  // TCP_TX_DELAY
     {IPPROTO_TCP, 44},  // TCP_RTO_MAX_MS, since 6.15
+    {IPPROTO_TCP, 45},  // TCP_RTO_MIN_US, since 6.15
+    {IPPROTO_TCP, 46},  // TCP_DELACK_MAX_US, since 6.15
 };
 constexpr Option kUdpOptions[] = {
     {IPPROTO_UDP, 1},    // UDP_CORK
@@ -124,7 +126,7 @@ constexpr Option kUdpliteOptions[] = {
     {IPPROTO_UDPLITE, 11},  // UDPLITE_RECV_CSCOV
 };
 constexpr Option kRawOptions[] = {
-    {SOL_IP, IP_HDRINCL}, {SOL_RAW, 1, 4},  // ICMP_FILTER
+    {SOL_IP, IP_HDRINCL}, {SOL_IP, IP_ROUTER_ALERT}, {SOL_RAW, 1, 4},  // ICMP_FILTER
 };
 constexpr Option kRawV6Options[] = {
     {SOL_IPV6, 36},       // IPV6_HDRINCL
@@ -144,11 +146,9 @@ std::string read(int fd, const Option& option) {
 
 // A TCP connection keeps in these fields how its first packet came
 // (net/ipv4/tcp_ipv4.c:tcp_v4_syn_recv_sock()); nobody can set them.
-bool is_multicast_option(const Option& option) {
-  if (option.level == SOL_IP) return option.name == IP_MULTICAST_TTL || option.name == IP_MULTICAST_LOOP;
-  return option.level == SOL_IPV6 &&
-         (option.name == IPV6_MULTICAST_IF || option.name == IPV6_MULTICAST_HOPS ||
-          option.name == IPV6_MULTICAST_LOOP);
+bool is_of_first_packet(const Option& option) {
+  if (option.level == SOL_IP) return option.name == IP_MULTICAST_TTL;
+  return option.level == SOL_IPV6 && (option.name == IPV6_MULTICAST_IF || option.name == IPV6_MULTICAST_HOPS);
 }
 
 void add(const Option& option, std::string value, pb::InetSocket& inet) {
@@ -217,7 +217,7 @@ Result<void> look_at_inet_options(int fd, const pb::Socket& socket, pb::InetSock
   const bool stream = socket.type() == SOCK_STREAM;
   auto look = [&](std::span<const Option> options) {
     for (const Option& option : options) {
-      if (stream && is_multicast_option(option)) continue;
+      if (stream && is_of_first_packet(option)) continue;
       std::string value = read(fd, option);
       if (!value.empty() && value != read(fresh.get(), option)) add(option, std::move(value), inet);
     }
@@ -233,6 +233,7 @@ Result<void> look_at_inet_options(int fd, const pb::Socket& socket, pb::InetSock
   } else if (socket.type() == SOCK_DGRAM && socket.protocol() == IPPROTO_UDP) {
     look(kUdpOptions);
   } else if (socket.type() == SOCK_DGRAM && socket.protocol() == IPPROTO_UDPLITE) {
+    look(kUdpOptions);
     look(kUdpliteOptions);
   }
   return {};

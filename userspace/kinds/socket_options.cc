@@ -2,6 +2,7 @@
 // Options of SOL_SOCKET: from the record, over a descriptor, and back.
 #include <linux/filter.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -113,6 +114,16 @@ constexpr Flag kFlags[] = {
     {SOCKET_PREFER_BUSY_POLL, kPreferBusyPoll},
 };
 
+bool is_internet(const socket_record& record) {
+  return record.family == AF_INET || record.family == AF_INET6;
+}
+
+// net/ipv4/af_inet.c:inet_create(), INET_PROTOSW_REUSE: raw and ICMP echo sockets.
+std::uint32_t reuse_of_new(const socket_record& record) {
+  const bool echo = record.protocol == IPPROTO_ICMP || record.protocol == IPPROTO_ICMPV6;
+  return is_internet(record) && (record.type == SOCK_RAW || (record.type == SOCK_DGRAM && echo)) ? 1 : 0;
+}
+
 void describe_timestamps(const socket_record& record, pb::Socket& socket) {
   const bool newer = (record.flags & SOCKET_TIMESTAMP_NEW) != 0;
   if ((record.flags & SOCKET_TIMESTAMP) != 0) {
@@ -214,7 +225,7 @@ void describe_socket(const socket_record& record, pb::Socket& socket) {
   auto add = [&](int name, std::uint32_t value, std::uint32_t usual) {
     if (value != usual) add_option(socket, SOL_SOCKET, name, static_cast<int>(value));
   };
-  add(kReuseAddress, record.reuse, 0);
+  add(kReuseAddress, record.reuse, reuse_of_new(record));
   for (const Flag& flag : kFlags)
     if ((record.flags & flag.flag) != 0) add_option(socket, SOL_SOCKET, flag.option, 1);
   if ((record.flags & SOCKET_PASS_NO_RIGHTS) != 0) add_option(socket, SOL_SOCKET, kPassRights, 0);
@@ -225,11 +236,9 @@ void describe_socket(const socket_record& record, pb::Socket& socket) {
   add(kBusyPoll, record.busy_poll_us, 0);
   if (record.busy_poll_budget != 0) add(kBusyPollBudget, record.busy_poll_budget, kBusyPollDefault);
   add(kReserveMemory, record.reserved_memory, 0);
-  if (record.family == AF_INET || record.family == AF_INET6) {
-    // Elsewhere the fields mean something else, or nothing.
-    add(kIncomingCpu, static_cast<std::uint32_t>(record.incoming_cpu), UINT32_MAX);
-    if (record.tx_rehash == 0) add_option(socket, SOL_SOCKET, kTxRehash, 0);
-  }
+  add(kIncomingCpu, static_cast<std::uint32_t>(record.incoming_cpu), UINT32_MAX);
+  // Elsewhere the field means nothing.
+  if (is_internet(record) && record.tx_rehash == 0) add_option(socket, SOL_SOCKET, kTxRehash, 0);
   if (record.max_pacing_rate != UINT64_MAX && record.max_pacing_rate != UINT32_MAX)
     add_option(socket, SOL_SOCKET, kMaxPacingRate,
                {reinterpret_cast<const char*>(&record.max_pacing_rate), sizeof record.max_pacing_rate});
