@@ -245,6 +245,7 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 	struct inet_datagram_record record = {};
 	struct scratch *slot = begin_show(walk->seq);
 	__u8 header[40] = {};
+	__u16 udp[4] = {};
 
 	if (!slot)
 		return 0;
@@ -257,7 +258,9 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 		record.flags |= INET_DATAGRAM_UNCHECKED;
 		record.sum = BPF_CORE_READ((const struct sk_buff___checksum *)node, csum);
 	}
-	bpf_probe_read_kernel(&record.source_port, 2, head + BPF_CORE_READ(buffer, transport_header));
+	bpf_probe_read_kernel(udp, sizeof(udp), head + BPF_CORE_READ(buffer, transport_header));
+	record.source_port = udp[0];
+	record.coverage = udp[2];
 	bpf_probe_read_kernel(header, 20, ip);
 	if (header[0] >> 4 == 6) {
 		bpf_probe_read_kernel(header, 40, ip);

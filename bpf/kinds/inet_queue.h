@@ -53,7 +53,8 @@ struct inet_datagram_record {
 	__u32 flow;		/* IPv6: flow label */
 	__u32 data_bytes;	/* `length`, or 0: they cannot be reached */
 	__u32 sum;		/* of its headers, by which with that of its payload it is a good one (skb->csum) */
-	__u32 zero;
+	__u16 coverage;		/* network order: UDP's length; UDP-Lite: how much of it the checksum covers, or 0 for all */
+	__u16 zero;
 	__u8 source[16];	/* IPv4 is mapped, in both */
 	__u8 destination[16];
 };

@@ -119,7 +119,7 @@ TEST_CASE("datagrams") {
   }));
   CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_ttl(256); }));
   CHECK(refused([](pb::Udp&, pb::Datagram& it) { it.set_tos(256); }));
-  CHECK(refused([](pb::Udp& udp, pb::Datagram&) { udp.mutable_common()->set_protocol(IPPROTO_UDPLITE); }));
+  CHECK(refused([](pb::Udp& udp, pb::Datagram&) { udp.mutable_common()->set_protocol(IPPROTO_ICMP); }));
 }
 
 TEST_CASE("packet") {

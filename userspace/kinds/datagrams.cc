@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "base/internet_checksum.h"
 #include "bpf/kinds/inet_queue.h"
 #include "kinds/inet.h"
 
@@ -54,20 +55,26 @@ class PeekOffset {
   bool set_ = false;
 };
 
-// include/net/checksum.h:csum_fold() of what the headers sum up to and the payload: 0, if it is as it was
-// sent.
-bool is_sum_right(std::uint32_t sum_of_headers, std::span<const std::uint8_t> payload) {
-  std::uint64_t sum = sum_of_headers;
-  for (std::size_t i = 0; i < payload.size(); i += 2) {
-    std::uint16_t word = 0;
-    std::memcpy(&word, payload.data() + i, std::min<std::size_t>(2, payload.size() - i));
-    sum += word;
-  }
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return sum == 0xffff;
+// Of what the headers sum up to and the payload, as far as the checksum covers it (net/ipv4/udp.c:
+// udp_csum_pull_header(), RFC 3828).
+bool is_sum_right(const inet_datagram_record& record, bool lite, std::span<const std::uint8_t> payload) {
+  const std::size_t coverage = ntohs(record.coverage);
+  if (lite && coverage >= sizeof(udphdr))
+    payload = payload.first(std::min(payload.size(), coverage - sizeof(udphdr)));
+  return internet_sum(payload, record.sum) == 0xffff;
 }
 
-std::string packet_of(const pb::Datagram& datagram) {
+// What the checksum covers besides (RFC 768, RFC 8200 8.1), as a sum.
+std::uint16_t pseudo_header_sum(std::string_view addresses, std::size_t len_bytes, std::uint8_t protocol) {
+  std::string all(addresses);
+  const std::uint32_t rest[2] = {htonl(static_cast<std::uint32_t>(len_bytes)), htonl(protocol)};
+  all.append(reinterpret_cast<const char*>(rest), sizeof rest);
+  return internet_sum({reinterpret_cast<const std::uint8_t*>(all.data()), all.size()});
+}
+
+// UDP comes without a checksum. UDP-Lite does not: what the pseudo header sums up to is in its place.
+std::string packet_of(const pb::Datagram& datagram, std::uint8_t protocol) {
+  const bool lite = protocol == IPPROTO_UDPLITE;
   const auto udp_bytes = static_cast<std::uint16_t>(sizeof(udphdr) + datagram.payload().size());
   std::string packet;
   auto put = [&](const auto& header) {
@@ -80,7 +87,7 @@ std::string packet_of(const pb::Datagram& datagram) {
     ip.tos = static_cast<std::uint8_t>(datagram.tos());
     ip.tot_len = htons(static_cast<std::uint16_t>(sizeof ip + udp_bytes));
     ip.ttl = static_cast<std::uint8_t>(datagram.ttl());
-    ip.protocol = IPPROTO_UDP;
+    ip.protocol = protocol;
     std::memcpy(&ip.saddr, datagram.source().data() + 12, 4);
     std::memcpy(&ip.daddr, datagram.destination().data() + 12, 4);
     put(ip);  // the kernel fills in identification and checksum
@@ -88,7 +95,7 @@ std::string packet_of(const pb::Datagram& datagram) {
     ip6_hdr ip{};
     ip.ip6_flow = htonl(6u << 28 | (datagram.tos() & 0xff) << 20 | (datagram.flow() & 0xfffff));
     ip.ip6_plen = htons(udp_bytes);
-    ip.ip6_nxt = IPPROTO_UDP;
+    ip.ip6_nxt = protocol;
     ip.ip6_hlim = static_cast<std::uint8_t>(datagram.ttl());
     std::memcpy(&ip.ip6_src, datagram.source().data(), 16);
     std::memcpy(&ip.ip6_dst, datagram.destination().data(), 16);
@@ -98,8 +105,15 @@ std::string packet_of(const pb::Datagram& datagram) {
   }
   udphdr udp{};
   udp.source = htons(static_cast<std::uint16_t>(datagram.source_port()));
-  udp.len = htons(udp_bytes);
-  put(udp);  // no checksum
+  // Of UDP-Lite it is what the checksum covers; 0: all.
+  udp.len = lite ? 0 : htons(udp_bytes);
+  if (lite) {
+    const bool v4 = is_mapped(datagram.source());
+    const std::string_view addresses = std::string_view(packet).substr(
+        v4 ? offsetof(iphdr, saddr) : offsetof(ip6_hdr, ip6_src), v4 ? 8 : 32);
+    udp.check = pseudo_header_sum(addresses, udp_bytes, protocol);
+  }
+  put(udp);
   return packet + datagram.payload();
 }
 
@@ -135,7 +149,7 @@ class Sender {
     set(SOL_SOCKET, SO_RCVBUFFORCE, static_cast<int>(std::min<std::uint64_t>(room, 1u << 30)),
         "to be filled");
     if (device() != nullptr) set(SOL_SOCKET, SO_BINDTODEVICE, '\0');
-    if (any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, 1);
+    if (!is_lite() && any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, 1);
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{kPatienceSeconds, 0});
     set(SOL_SOCKET, kPeekOffset, 0);
     plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, 0});
@@ -149,10 +163,15 @@ class Sender {
 
   void send(const pb::Datagram& datagram) {
     const bool v4 = is_mapped(datagram.source());
-    const std::string packet = packet_of(datagram);
+    const std::string packet = packet_of(datagram, static_cast<std::uint8_t>(udp_.common().protocol()));
     const DataId block = plan_.data(std::as_bytes(std::span(packet)));
-    plan_.fix(block, (v4 ? sizeof(iphdr) : sizeof(ip6_hdr)) + offsetof(udphdr, dest), 2,
-              Operand::field(name_, kPortOffset));
+    const std::size_t header = v4 ? sizeof(iphdr) : sizeof(ip6_hdr);
+    plan_.fix(block, header + offsetof(udphdr, dest), 2, Operand::field(name_, kPortOffset));
+    if (is_lite())
+      plan_.op(Op::Code::Checksum, kSelf,
+               {Operand::data(block, header), packet.size() - header,
+                Operand::data(block, header + offsetof(udphdr, check))},
+               "of the datagram, with its port");
     // By way of the loopback device, whatever the header says.
     const std::string loopback = v4 ? std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16)
                                     : std::string("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
@@ -183,7 +202,8 @@ class Sender {
           "device");
     set(SOL_SOCKET, kPeekOffset, -1);
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{});
-    if (any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_, IPPROTO_UDP, kNoCheck6Receive));
+    if (!is_lite() && any_v6())
+      set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_, IPPROTO_UDP, kNoCheck6Receive));
     plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, file_flags & ~std::uint32_t{O_ASYNC}}, "flags of file");
   }
 
@@ -200,6 +220,8 @@ class Sender {
       if (option.level() == SOL_SOCKET && option.name() == SO_BINDTODEVICE) return &option;
     return nullptr;
   }
+
+  bool is_lite() const { return udp_.common().protocol() == IPPROTO_UDPLITE; }
 
   bool any_v6() const {
     return std::ranges::any_of(udp_.datagrams(), [](const auto& it) { return !is_mapped(it.source()); });
@@ -219,8 +241,8 @@ void add_datagram(const inet_datagram_record& record, pb::Udp& udp) {
       record.data_bytes != 0 && record.data_bytes <= record.head.record.length - sizeof record;
   const auto* data = reinterpret_cast<const std::uint8_t*>(&record + 1);
   // Whoever reads would not get it, and nor do those who look at it: it goes then.
-  if (has_data && (record.flags & INET_DATAGRAM_UNCHECKED) != 0 && udp.common().protocol() == IPPROTO_UDP &&
-      !is_sum_right(record.sum, {data, record.data_bytes}))
+  if (has_data && (record.flags & INET_DATAGRAM_UNCHECKED) != 0 &&
+      !is_sum_right(record, udp.common().protocol() == IPPROTO_UDPLITE, {data, record.data_bytes}))
     return;
   pb::Datagram& datagram = *udp.add_datagrams();
   datagram.set_source(std::string(reinterpret_cast<const char*>(record.source), 16));
@@ -284,9 +306,6 @@ Finding judge_datagrams(const pb::Udp& udp, const std::string& name) {
             ""};
   };
   if (udp.datagrams().empty()) return {};
-  if (udp.common().protocol() != IPPROTO_UDP)
-    return refused(
-        ", and is of UDP-Lite, where none comes without a checksum, which cannot be told before its port is");
   for (const pb::Datagram& datagram : udp.datagrams()) {
     if (datagram.merged()) return refused(", some put together by UDP_GRO");
     if (is_link_local(datagram.source()) || is_link_local(datagram.destination()))
@@ -302,7 +321,8 @@ Result<void> check_datagrams(const pb::Udp& udp) {
     return fail(Error::bad_image(fmt::format("udp: a datagram with {}", why)));
   };
   if (udp.datagrams_size() > kMostDatagrams) return fail(Error::bad_image("udp: too many datagrams"));
-  if (!udp.datagrams().empty() && udp.common().protocol() != IPPROTO_UDP)
+  if (!udp.datagrams().empty() && udp.common().protocol() != IPPROTO_UDP &&
+      udp.common().protocol() != IPPROTO_UDPLITE)
     return bad("a protocol that is not UDP");
   for (const pb::Datagram& datagram : udp.datagrams()) {
     if (datagram.source().size() != 16 || datagram.destination().size() != 16 ||

@@ -109,13 +109,13 @@ extern const Kind kUdp = {
     .kept =
         "UDP and UDP-Lite: what it is bound and connected to, options, multicast groups and sources, what "
         "was "
-        "shut down, datagrams that wait to be read (UDP) with their addresses, TTL and TOS",
+        "shut down, datagrams that wait to be read with their addresses, TTL and TOS",
     .not_kept =
         "an error that nobody has read; what arrives while there is no socket; when, and at which interface, "
         "a "
         "datagram arrived, and for which group one of IPv6 was",
     .refused =
-        "datagrams that are being put together; ones that wait, of UDP-Lite, from link-local senders, or put "
+        "datagrams that are being put together; ones that wait from link-local senders, or put "
         "together by UDP_GRO",
     .describe = describe,
     .enrich = enrich,

@@ -97,6 +97,10 @@ struct Op {
     // process's userfaultfd, if there is one. It does so while the others of the phase are at work, by all
     // processors.
     FillPages,
+    // bpfckpt puts the Internet checksum (RFC 1071) of args[1] bytes at args[0] into the two bytes at args[2]
+    // of the same data block: of packets whose ports are not known before. What is there before counts as
+    // well: the sum of what the checksum covers besides, or zero.
+    Checksum,
     ExitThread,  // the actor, a leader, ends with the exit status args[0]; the process goes on
     Exit,        // the actor ends: with the wait4(2) status args[0]; nothing of it may come after
   };

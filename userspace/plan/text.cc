@@ -67,6 +67,8 @@ const char* code_name(Op::Code code) {
       return "unfilter";
     case Op::Code::FillPages:
       return "fill-pages";
+    case Op::Code::Checksum:
+      return "checksum";
     case Op::Code::ExitThread:
       return "exit-thread";
     case Op::Code::Exit:

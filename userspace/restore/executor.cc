@@ -17,6 +17,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/internet_checksum.h"
 #include "base/log.h"
 #include "restore/fill_pages.h"
 #include "restore/lane.h"
@@ -334,6 +335,11 @@ Result<std::int64_t> Executor::perform(OpId id) {
     case Op::Code::FillPages:
       TRY(fill(op));
       return 0;
+    case Op::Code::Checksum: {
+      const std::uint16_t sum = internet_checksum({reinterpret_cast<const std::uint8_t*>(arg(0)), arg(1)});
+      std::memcpy(reinterpret_cast<void*>(arg(2)), &sum, sizeof sum);
+      return 0;
+    }
     case Op::Code::Add:
     case Op::Code::Repeat:
     case Op::Code::Fork:

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/internet_checksum.h"
 #include "bpf/network_lock/network_lock.h"
 
 namespace bpfckpt::restore {
@@ -30,16 +31,9 @@ struct PseudoHeader {
   std::uint32_t protocol;
 };
 
-std::uint32_t add(std::uint32_t sum, const void* data, std::size_t len_bytes) {
-  const auto* bytes = static_cast<const std::uint8_t*>(data);
-  for (std::size_t i = 0; i + 1 < len_bytes; i += 2)
-    sum += static_cast<std::uint32_t>(bytes[i] << 8 | bytes[i + 1]);
-  return sum;
-}
-
-std::uint16_t folded(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return htons(static_cast<std::uint16_t>(~sum));
+template <class Header>
+std::span<const std::uint8_t> bytes_of(const Header& header) {
+  return {reinterpret_cast<const std::uint8_t*>(&header), sizeof header};
 }
 
 struct Ends {
@@ -100,8 +94,8 @@ Result<void> PacketForger::send(int fd, std::uint8_t flags, std::uint32_t sequen
 
   std::vector<std::uint8_t> packet;
   auto put = [&](const auto& header) {
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(&header);
-    packet.insert(packet.end(), bytes, bytes + sizeof header);
+    const std::span<const std::uint8_t> bytes = bytes_of(header);
+    packet.insert(packet.end(), bytes.begin(), bytes.end());
   };
   sockaddr_storage to = ends.local;
   socklen_t to_len = 0;
@@ -141,7 +135,7 @@ Result<void> PacketForger::send(int fd, std::uint8_t flags, std::uint32_t sequen
     reinterpret_cast<sockaddr_in6&>(to).sin6_port = 0;
     to_len = sizeof(sockaddr_in6);
   }
-  tcp.checksum = folded(add(add(0, &pseudo, sizeof pseudo), &tcp, sizeof tcp));
+  tcp.checksum = static_cast<std::uint16_t>(~internet_sum(bytes_of(tcp), internet_sum(bytes_of(pseudo))));
   put(tcp);
   TRY_ASSIGN(const int raw, raw_socket(ends.local.ss_family));
   if (::sendto(raw, packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&to), to_len) < 0)
