@@ -5,10 +5,7 @@
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <net/if.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,63 +16,16 @@
 
 #include "base/log.h"
 #include "kernel/bpffs.h"
-#include "kernel/network_bpf.h"
 #include "kernel/network_lock_programs.h"
 
 namespace bpfckpt::kernel {
 namespace {
-
-// union bpf_attr, as far as BPF_LINK_CREATE reads it for these two.
-struct LinkCreate {
-  std::uint32_t program = 0;
-  std::uint32_t interface = 0;
-  std::uint32_t attach_type = 0;
-  std::uint32_t flags = 0;
-  struct {
-    std::uint32_t family = 0;
-    std::uint32_t hook = 0;
-    std::int32_t priority = 0;
-    std::uint32_t flags = 0;
-  } netfilter;
-  std::uint64_t more[4] = {};
-};
-
-constexpr std::uint32_t kFamilies[] = {2, 10};  // NFPROTO_IPV4, NFPROTO_IPV6
-constexpr std::uint32_t kHooks[] = {1, 3};      // NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT
-// Before connection tracking sees what is dropped (NF_IP_PRI_CONNTRACK, -200). Two BPF programs of one
-// priority do not go (net/netfilter/core.c:nf_hook_entries_grow(), EBUSY): each lock takes another one.
-constexpr std::int32_t kFirstPriority = -100'000;
-constexpr int kPriorities = 10'000;
 
 constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
 
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
 constexpr std::string_view kDirectoryPrefix = "lock-";
-
-int create_link(const LinkCreate& attributes) {
-  long fd = ::syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes);
-  return fd < 0 ? -errno : static_cast<int>(fd);
-}
-
-// A program that lets everything pass.
-Fd trivial_program(int type, int attach_type) {
-  const bpf_insn code[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-  LIBBPF_OPTS(bpf_prog_load_opts, options);
-  options.expected_attach_type = static_cast<bpf_attach_type>(attach_type);
-  return Fd(::bpf_prog_load(static_cast<bpf_prog_type>(type), "probe", "GPL", code, 2, &options));
-}
-
-std::vector<std::uint32_t> interfaces() {
-  std::vector<std::uint32_t> indexes;
-  struct if_nameindex* all = ::if_nameindex();
-  for (struct if_nameindex* one = all; one != nullptr && one->if_index != 0; one++)
-    indexes.push_back(one->if_index);
-  ::if_freenameindex(all);
-  return indexes;
-}
 
 std::uint64_t now_ns() {
   timespec now{};
@@ -126,38 +76,6 @@ void remove_directory(const std::string& directory) {
 
 }  // namespace
 
-std::string_view to_string(LockMethod method) {
-  switch (method) {
-    case LockMethod::Netfilter:
-      return "netfilter links";
-    case LockMethod::Tcx:
-      return "tcx links";
-    case LockMethod::Clsact:
-      return "clsact classifiers";
-  }
-  return "";
-}
-
-bool has_netfilter_links() {
-  Fd program = trivial_program(kProgramNetfilter, kAttachNetfilter);
-  if (!program) return false;
-  LinkCreate link;
-  link.program = static_cast<std::uint32_t>(program.get());
-  link.attach_type = kAttachNetfilter;
-  link.netfilter.family = UINT32_MAX;  // net/netfilter/nf_bpf_link.c:bpf_nf_check_pf_and_hooks()
-  return create_link(link) == -EAFNOSUPPORT;
-}
-
-bool has_tcx_links() {
-  Fd program = trivial_program(BPF_PROG_TYPE_SCHED_CLS, 0);
-  if (!program) return false;
-  LinkCreate link;
-  link.program = static_cast<std::uint32_t>(program.get());
-  link.attach_type = kAttachTcxIngress;
-  link.interface = INT32_MAX;
-  return create_link(link) == -ENODEV;
-}
-
 Result<NetworkLock> NetworkLock::attach(std::size_t expected) {
   return attach(has_netfilter_links() ? LockMethod::Netfilter
                 : has_tcx_links()     ? LockMethod::Tcx
@@ -180,108 +98,11 @@ Result<void> NetworkLock::grow(std::size_t room) {
   TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method_, room));
   if (!added_.empty()) TRY(put(loaded.connections.get(), added_));
   TRY(set_until(loaded.state.get(), until_ns_));
-  TRY_ASSIGN(Hooks hooks, attach_programs(method_, std::move(loaded.state), loaded.programs));
+  TRY_ASSIGN(LockHooks hooks, attach_lock_programs(method_, std::move(loaded.state), loaded.programs));
   detach_classifiers(own_);
   own_ = std::move(hooks);
   connections_ = std::move(loaded.connections);
   return {};
-}
-
-Result<NetworkLock::Hooks> NetworkLock::attach_programs(LockMethod method, Fd state,
-                                                        const std::vector<Fd>& programs) {
-  Hooks hooks;
-  hooks.state = std::move(state);
-  Result<void> attached;
-  switch (method) {
-    case LockMethod::Netfilter:
-      attached = attach_netfilter(programs.at(0).get(), hooks);
-      break;
-    case LockMethod::Tcx:
-      attached = attach_tcx(programs.at(0).get(), programs.at(1).get(), hooks);
-      break;
-    case LockMethod::Clsact:
-      attached = attach_classifiers(programs.at(0).get(), programs.at(1).get(), hooks);
-      break;
-  }
-  if (!attached) {
-    detach_classifiers(hooks);
-    return fail(std::move(attached.error()));
-  }
-  return hooks;
-}
-
-Result<void> NetworkLock::attach_netfilter(int program, Hooks& hooks) {
-  for (std::uint32_t family : kFamilies)
-    for (std::uint32_t hook : kHooks) {
-      LinkCreate link;
-      link.program = static_cast<std::uint32_t>(program);
-      link.attach_type = kAttachNetfilter;
-      link.netfilter = {family, hook, kFirstPriority, 0};
-      int fd = create_link(link);
-      for (int i = 1; fd == -EBUSY && i < kPriorities; i++) {
-        link.netfilter.priority++;
-        fd = create_link(link);
-      }
-      if (fd < 0) return fail(Error::system("attach the network lock to netfilter", -fd));
-      hooks.links.emplace_back(fd);
-    }
-  return {};
-}
-
-Result<void> NetworkLock::attach_tcx(int in_program, int out_program, Hooks& hooks) {
-  for (std::uint32_t interface : interfaces())
-    for (bool inward : {true, false}) {
-      LinkCreate link;
-      link.program = static_cast<std::uint32_t>(inward ? in_program : out_program);
-      link.interface = interface;
-      link.attach_type = inward ? kAttachTcxIngress : kAttachTcxEgress;
-      int fd = create_link(link);
-      if (fd == -ENODEV) continue;  // it went meanwhile
-      if (fd < 0)
-        return fail(Error::system(fmt::format("attach the network lock to interface {}", interface), -fd));
-      hooks.links.emplace_back(fd);
-    }
-  return {};
-}
-
-// The qdisc stays when the classifiers go: others may have theirs there by then.
-Result<void> NetworkLock::attach_classifiers(int in_program, int out_program, Hooks& hooks) {
-  std::uint32_t priority = 0x4000 + static_cast<std::uint32_t>(now_ns() >> 10) % 0x4000;
-  hooks.classifier_priority = priority;
-  for (std::uint32_t interface : interfaces()) {
-    LIBBPF_OPTS(bpf_tc_hook, hook);
-    hook.ifindex = static_cast<int>(interface);
-    hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
-    if (int err = ::bpf_tc_hook_create(&hook); err != 0 && err != -EEXIST) {
-      if (err == -ENODEV) continue;
-      return fail(Error::system(fmt::format("clsact on interface {}", interface), -err));
-    }
-    for (bool inward : {true, false}) {
-      hook.attach_point = inward ? BPF_TC_INGRESS : BPF_TC_EGRESS;
-      LIBBPF_OPTS(bpf_tc_opts, options);
-      options.prog_fd = inward ? in_program : out_program;
-      options.handle = 1;
-      options.priority = priority;
-      if (int err = ::bpf_tc_attach(&hook, &options); err != 0)
-        return fail(Error::system(fmt::format("classifier on interface {}", interface), -err));
-    }
-  }
-  return {};
-}
-
-void NetworkLock::detach_classifiers(Hooks& hooks) {
-  if (hooks.classifier_priority == 0) return;
-  for (std::uint32_t interface : interfaces())
-    for (bpf_tc_attach_point point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
-      LIBBPF_OPTS(bpf_tc_hook, hook);
-      hook.ifindex = static_cast<int>(interface);
-      hook.attach_point = point;
-      LIBBPF_OPTS(bpf_tc_opts, options);
-      options.handle = 1;
-      options.priority = hooks.classifier_priority;
-      ::bpf_tc_detach(&hook, &options);
-    }
-  hooks.classifier_priority = 0;
 }
 
 NetworkLock& NetworkLock::operator=(NetworkLock&& other) noexcept {
@@ -345,9 +166,9 @@ Result<void> NetworkLock::pin(std::uint64_t id) {
   TRY_ASSIGN(PinDirectory pins, PinDirectory::open());
   if (method_ != LockMethod::Clsact) {
     TRY_ASSIGN(LockPrograms loaded, load_lock_programs(method_, connections_));
-    TRY_ASSIGN(pinned_, attach_programs(method_, std::move(loaded.state), loaded.programs));
+    TRY_ASSIGN(pinned_, attach_lock_programs(method_, std::move(loaded.state), loaded.programs));
   }
-  const Hooks& hooks = pinned_.state ? pinned_ : own_;
+  const LockHooks& hooks = pinned_.state ? pinned_ : own_;
   const std::string directory =
       fmt::format("{}/{}", pins.path(), directory_name(method_, id, hooks.classifier_priority));
   if (::mkdir(directory.c_str(), 0700) != 0) return fail(Error::system(directory));

@@ -18,20 +18,14 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "bpf/network_lock/network_lock.h"
+#include "kernel/network_lock_hooks.h"
 
 namespace bpfckpt::kernel {
-
-enum class LockMethod { Netfilter, Tcx, Clsact };
-std::string_view to_string(LockMethod method);
-// Asks the kernel, as this process with its privileges.
-bool has_netfilter_links();
-bool has_tcx_links();
 
 class NetworkLock {
  public:
@@ -75,27 +69,15 @@ class NetworkLock {
  private:
   NetworkLock() = default;
 
-  // What is attached, with the switch of its own.
-  struct Hooks {
-    Fd state;
-    std::vector<Fd> links;
-    std::uint32_t classifier_priority = 0;  // of this lock alone; 0: none
-  };
-
   static NetworkLock find_pinned(std::uint64_t id, std::string& directory);
-  static Result<Hooks> attach_programs(LockMethod method, Fd state, const std::vector<Fd>& programs);
-  static Result<void> attach_netfilter(int program, Hooks& hooks);
-  static Result<void> attach_tcx(int in_program, int out_program, Hooks& hooks);
-  static Result<void> attach_classifiers(int in_program, int out_program, Hooks& hooks);
-  static void detach_classifiers(Hooks& hooks);
   Result<void> grow(std::size_t room);
   Result<void> hold_until(std::uint64_t until_ns);
 
   LockMethod method_ = LockMethod::Netfilter;
   Fd connections_;
-  Hooks own_;                           // gone with bpfckpt; of one that was opened: the kept ones' switch
+  LockHooks own_;                       // gone with bpfckpt; of one that was opened: the kept ones' switch
   std::uint64_t until_ns_ = 0;          // of own_
-  Hooks pinned_;                        // of links only: classifiers stay anyway
+  LockHooks pinned_;                    // of links only: classifiers stay anyway
   std::string directory_;               // of its pins; empty: none
   bool kept_ = false;                   // pinned, and held
   std::vector<lock_connection> added_;  // where it was not opened
