@@ -8,20 +8,23 @@ cr::Options cr::options() {
 }
 
 void cr::test() {
-  const int listener = listener_on("127.0.0.1");
-  Connection crossed = connect_to(listener);
-  const std::string data = pattern(8 << 20);
-  const std::string sent = data.substr(0, send_until_full(crossed.client, data));
-  REQUIRE(::shutdown(crossed.client, SHUT_WR) == 0);
-  REQUIRE(::shutdown(crossed.server, SHUT_WR) == 0);
-  await_tcp_state(crossed.client, TCP_CLOSING);
+  for (const char* host : {"127.0.0.1", "::1", "::"}) {
+    const int listener = listener_on(host);
+    Connection crossed = connect_to(listener, host[2] == '\0' ? "::ffff:127.0.0.1" : nullptr);
+    ::close(listener);
+    const std::string data = pattern(8 << 20);
+    const std::string sent = data.substr(0, send_until_full(crossed.client, data));
+    REQUIRE(::shutdown(crossed.client, SHUT_WR) == 0);
+    REQUIRE(::shutdown(crossed.server, SHUT_WR) == 0);
+    await_tcp_state(crossed.client, TCP_CLOSING);
 
-  checkpoint_here();
+    checkpoint_here();
 
-  CHECK_EQ(tcp_state(crossed.client), TCP_CLOSING);
-  CHECK(receive(crossed.server, 64 << 20) == sent);
-  char byte;
-  CHECK(::recv(crossed.server, &byte, 1, 0) == 0);
-  CHECK(::recv(crossed.client, &byte, 1, 0) == 0);
-  await_tcp_state(crossed.server, TCP_CLOSE);
+    CHECK_EQ(tcp_state(crossed.client), TCP_CLOSING);
+    CHECK(receive(crossed.server, 64 << 20) == sent);
+    char byte;
+    CHECK(::recv(crossed.server, &byte, 1, 0) == 0);
+    CHECK(::recv(crossed.client, &byte, 1, 0) == 0);
+    await_tcp_state(crossed.server, TCP_CLOSE);
+  }
 }

@@ -20,10 +20,13 @@ std::string rest(int fd) {
 }  // namespace
 
 void cr::test() {
-  for (const char* host : {"127.0.0.1", "::1"}) {
+  for (const char* host : {"127.0.0.1", "::1", "::"}) {
     const int listener = listener_on(host);
-    Connection first = connect_to(listener), with_data = connect_to(listener), both = connect_to(listener),
-               full = connect_to(listener), reset = connect_to(listener), read = connect_to(listener);
+    // The last are mapped addresses at one end, of a socket of IPv4 at the other.
+    const char* to = host[2] == '\0' ? "127.0.0.1" : nullptr;
+    Connection first = connect_to(listener, to), with_data = connect_to(listener, to),
+               both = connect_to(listener, to), full = connect_to(listener, to),
+               reset = connect_to(listener, to), read = connect_to(listener, to);
     // FIN-WAIT-2 and CLOSE-WAIT
     REQUIRE(::shutdown(first.client, SHUT_WR) == 0);
     send_all(with_data.client, "last words");
