@@ -19,7 +19,7 @@ void check_same(bpfckpt::Collector& collector, const bpfckpt::collect::Snapshot&
   CAPTURE(pid);
   const auto alone = must(bpfckpt::to_model(
       must(collector.collect(std::span(&pid, 1), bpfckpt::Collector::Tasks::Running)), pid));
-  const auto cut = must(bpfckpt::to_model(must(collector.collect(snapshot, pid)), pid));
+  const auto cut = must(bpfckpt::to_model(must(collector.collect(std::span(&pid, 1), snapshot)), pid));
   CHECK(cut.tasks.ShortDebugString() == alone.tasks.ShortDebugString());
   CHECK(cut.files.ShortDebugString() == alone.files.ShortDebugString());
   REQUIRE(cut.tasks.processes_size() == 1);
@@ -79,7 +79,8 @@ TEST_CASE("a snapshot") {
   const auto snapshot = must(collector.snapshot());
   check_same(collector, snapshot, one.pid());
   check_same(collector, snapshot, two.pid());
-  const auto gone = collector.collect(snapshot, 999999999);
+  const pid_t nobody = 999999999;
+  const auto gone = collector.collect(std::span(&nobody, 1), snapshot);
   REQUIRE(gone.has_value());
   CHECK(gone->size_bytes() == 0);
 }

@@ -357,8 +357,8 @@ Result<collect::Snapshot> Collector::snapshot() {
   return collect::Snapshot::take(impl_->programs);
 }
 
-Result<Records> Collector::collect(const collect::Snapshot& snapshot, pid_t tgid) {
-  return impl_->collect({&tgid, 1}, Tasks::Running, &snapshot);
+Result<Records> Collector::collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot) {
+  return impl_->collect(tgids, Tasks::Running, &snapshot);
 }
 
 void Collector::recycle(Records records) {

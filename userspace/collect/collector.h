@@ -76,9 +76,9 @@ class Collector {
   // processes, those that go meanwhile are left out; of frozen ones that is an error.
   enum class Tasks { Frozen, Running };
   Result<collect::Records> collect(std::span<const pid_t> tgids, Tasks tasks = Tasks::Frozen);
-  // The same of one process after the other, running: what one pass over the whole machine said.
+  // The same of running processes, of what one pass over the whole machine said.
   Result<collect::Snapshot> snapshot();
-  Result<collect::Records> collect(const collect::Snapshot& snapshot, pid_t tgid);
+  Result<collect::Records> collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot);
   // Gives the memory of records that are done with to the next collect(): a look at the running tree pays for
   // the page faults that the frozen one would have.
   void recycle(collect::Records records);

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "collect/snapshot.h"
 #include "model/details.h"
 
 namespace bpfckpt::diagnose {
@@ -125,7 +126,9 @@ void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std
   std::vector<pid_t> pids;
   for (const TaskSummary& task : *tasks)
     if (task.tid == task.tgid) pids.push_back(static_cast<pid_t>(task.tgid));
-  auto records = collector.collect(pids, Collector::Tasks::Running);
+  const auto snapshot = collector.snapshot();
+  if (!snapshot) return;
+  auto records = collector.collect(pids, *snapshot);
   if (!records) return;
   auto model = to_model(*records, static_cast<pid_t>(open.front()->pid));
   collector.recycle(std::move(*records));

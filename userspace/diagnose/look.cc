@@ -116,7 +116,7 @@ Result<Model> look_at_one(Collector& collector, pid_t pid) {
 }
 
 Result<Model> look_at_one(Collector& collector, const collect::Snapshot& snapshot, pid_t pid) {
-  return alone(model_of(collector, collector.collect(snapshot, pid), pid));
+  return alone(model_of(collector, collector.collect(std::span(&pid, 1), snapshot), pid));
 }
 
 }  // namespace bpfckpt::diagnose
