@@ -173,7 +173,8 @@ TEST_CASE("sockets of the Internet families") {
       REQUIRE(file.detail().UnpackTo(&raw));
       common = raw.common(), inet = raw.inet();
       state = bpfckpt::kinds::kTcpClose;
-      CHECK(row.protocol == "raw");
+      // Where the kernel has no diag module for raw sockets, ss reads a text that has no word for them.
+      CHECK((row.protocol == "raw" || row.protocol == "???"));
     }
     CHECK(row.state == state_text(state));
     CHECK(row.receive_buffer == common.receive_buffer());
