@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "kinds/names.h"
+#include "kinds/socket.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -26,16 +27,6 @@ Result<void> for_each_tcp(const Model& model, Visit visit) {
     TRY(visit(file, tcp));
   }
   return {};
-}
-
-int option_of(const pb::Tcp& tcp, int name, int usual) {
-  for (const pb::SocketOption& option : tcp.common().options())
-    if (option.level() == SOL_SOCKET && option.name() == name && option.value().size() == sizeof(int)) {
-      int value = 0;
-      std::memcpy(&value, option.value().data(), sizeof value);
-      return value;
-    }
-  return usual;
 }
 
 Result<void> write_at(int fd, std::uint64_t offset, const char* bytes, std::size_t len_bytes) {
@@ -144,7 +135,7 @@ Result<void> Connections::read_received(pb::Tcp& tcp, const pb::File& file, Borr
   std::uint32_t len = 0;
   const std::size_t at = pending_.size();
   if (there > 0) {
-    const int off = -1, offset = option_of(tcp, SO_PEEK_OFF, -1);
+    const int off = -1, offset = kinds::int_option(tcp.common().options(), SOL_SOCKET, SO_PEEK_OFF, -1);
     if (offset >= 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off);
     pending_.resize(at + wanted);
     const ssize_t n = ::recv(fd.get(), pending_.data() + at, wanted, MSG_PEEK | MSG_DONTWAIT);
@@ -211,11 +202,12 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
       Unsent& one = unsent[begin + count];
       if (room + one.len > RepairGuardian::kBufferBytes) break;
       TRY_ASSIGN(const Borrower::Place place, borrower.where(*one.file));
-      guardian_->requests()[count] = {.pid = static_cast<std::int32_t>(place.pid),
-                                      .fd = static_cast<std::int32_t>(place.fd),
-                                      .reuse = option_of(one.tcp, SO_REUSEADDR, 0),
-                                      .offset = room,
-                                      .room_bytes = one.len};
+      guardian_->requests()[count] = {
+          .pid = static_cast<std::int32_t>(place.pid),
+          .fd = static_cast<std::int32_t>(place.fd),
+          .reuse = kinds::int_option(one.tcp.common().options(), SOL_SOCKET, SO_REUSEADDR, 0),
+          .offset = room,
+          .room_bytes = one.len};
       room += one.len;
     }
     if (count == 0) return fail(Error::unsupported("a send queue of more than a GiB"));

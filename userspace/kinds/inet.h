@@ -50,7 +50,10 @@ SocketAddress socket_address(std::uint32_t family, std::string_view address, std
 OpId plan_bind(PlanBuilder& plan, Operand fd, const SocketAddress& address);
 OpId plan_connect(PlanBuilder& plan, Operand fd, const SocketAddress& address);
 
+// Addresses of 16 bytes, IPv4 mapped.
 bool is_mapped(std::string_view address);
+inline constexpr std::string_view kLoopbackV4("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
+inline constexpr std::string_view kLoopbackV6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 bool is_any(std::string_view address);
 bool is_multicast(std::string_view address);
 // "10.0.0.1:80", "[::1]:80"

@@ -31,6 +31,9 @@ bool needs_look(const pb::Socket& socket);
 Result<void> look_at_socket(int fd, pb::Socket& socket);
 // Adds one option as it is read through `fd`; `len_bytes` at most.
 Result<void> read_option(int fd, int level, int name, std::size_t len_bytes, pb::Socket& socket);
+using SocketOptions = google::protobuf::RepeatedPtrField<pb::SocketOption>;
+// The value of an option that is a number; `usual`, if it is not among them.
+int int_option(const SocketOptions& options, int level, int name, int usual);
 void add_option(pb::Socket& socket, int level, int name, std::string_view value);
 inline void add_option(pb::Socket& socket, int level, int name, int value) {
   add_option(socket, level, name, {reinterpret_cast<const char*>(&value), sizeof value});

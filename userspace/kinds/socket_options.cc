@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstring>
 
 #include "bpf/kinds/socket.h"
 #include "kinds/socket.h"
@@ -203,6 +204,14 @@ void plan_buffer(PlanBuilder& plan, Operand fd, int option, std::uint32_t bytes)
 }
 
 }  // namespace
+
+int int_option(const SocketOptions& options, int level, int name, int usual) {
+  int value = usual;
+  for (const pb::SocketOption& option : options)
+    if (option.level() == level && option.name() == name && option.value().size() == sizeof value)
+      std::memcpy(&value, option.value().data(), sizeof value);
+  return value;
+}
 
 void add_option(pb::Socket& socket, int level, int name, std::string_view value) {
   pb::SocketOption& option = *socket.add_options();

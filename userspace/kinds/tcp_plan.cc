@@ -22,8 +22,6 @@ constexpr std::uint32_t kChunkBytes = 64 << 10;
 constexpr std::uint32_t kDiscardPort = 9;
 // include/net/tcp.h: TCP_MIN_MSS, MAX_TCP_WINDOW: what TCP_MAXSEG takes.
 constexpr std::uint32_t kSmallestSegment = 88, kLargestSegment = 32767;
-constexpr std::string_view kLoopbackV4("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
-constexpr std::string_view kLoopbackV6("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 
 // include/uapi/linux/tcp.h
 enum {

@@ -8,36 +8,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kinds/peek_offset.h"
+
 namespace bpfckpt::kinds {
 namespace {
 
-constexpr int kPeekOff = 42;                  // SO_PEEK_OFF
 constexpr std::size_t kMostFiles = 253;       // SCM_MAX_FD
 constexpr std::size_t kMostBytes = 64 << 20;  // more than any socket's buffers have room for
 constexpr int kMostMessages = 1 << 20;
-
-class FromTheFirst {
- public:
-  explicit FromTheFirst(int fd) : fd_(fd) {}
-  ~FromTheFirst() {
-    if (begun_) ::setsockopt(fd_, SOL_SOCKET, kPeekOff, &before_, sizeof before_);
-  }
-  Result<void> begin() {
-    socklen_t len = sizeof before_;
-    if (::getsockopt(fd_, SOL_SOCKET, kPeekOff, &before_, &len) != 0)
-      return fail(Error::system("getsockopt(SO_PEEK_OFF)"));
-    const int first = 0;
-    if (::setsockopt(fd_, SOL_SOCKET, kPeekOff, &first, sizeof first) != 0)
-      return fail(Error::system("setsockopt(SO_PEEK_OFF)"));
-    begun_ = true;
-    return {};
-  }
-
- private:
-  int fd_;
-  int before_ = -1;
-  bool begun_ = false;
-};
 
 void take_files(msghdr& message, std::vector<Fd>& files) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
@@ -54,8 +32,7 @@ void take_files(msghdr& message, std::vector<Fd>& files) {
 }  // namespace
 
 Result<std::vector<Fd>> peek_rights(int fd) {
-  FromTheFirst scope(fd);
-  TRY(scope.begin());
+  TRY_ASSIGN(const PeekOffset first, PeekOffset::set(fd, 0));
   // A message that is not seen whole is shown again, its files with it.
   int buffer_bytes = 0, sent_bytes = 0;
   socklen_t len = sizeof buffer_bytes;
@@ -92,8 +69,7 @@ Result<std::vector<std::string>> peek_data(int fd, std::span<const std::uint32_t
   socklen_t len = sizeof type;
   if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0)
     return fail(Error::system("getsockopt(SO_TYPE)"));
-  FromTheFirst scope(fd);
-  TRY(scope.begin());
+  TRY_ASSIGN(const PeekOffset first, PeekOffset::set(fd, 0));
   std::string data(total, '\0');
   std::size_t have = 0, next = 0;
   while (have < total) {
