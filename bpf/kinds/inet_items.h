@@ -252,8 +252,7 @@ static __always_inline __u32 write_inet_datagram(struct walk *walk, const void *
 	begin_item(walk, &record, RECORD_INET_ITEM);
 	record.what = INET_ITEM_DATAGRAM;
 	record.length = BPF_CORE_READ(buffer, len);
-	if (BPF_CORE_READ((const struct skb_shared_info *)shared, gso_size))
-		record.flags |= INET_DATAGRAM_MERGED;
+	record.segment = BPF_CORE_READ((const struct skb_shared_info *)shared, gso_size);
 	if (inet_is_unchecked(node)) {
 		record.flags |= INET_DATAGRAM_UNCHECKED;
 		record.sum = BPF_CORE_READ((const struct sk_buff___checksum *)node, csum);

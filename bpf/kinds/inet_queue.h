@@ -37,8 +37,7 @@ BPFCKPT_SIZE(struct inet_membership_record, 1080);
 
 enum inet_datagram_flags {
 	INET_DATAGRAM_IPV6 = 1,
-	INET_DATAGRAM_MERGED = 2,	/* UDP_GRO put it together from several */
-	INET_DATAGRAM_UNCHECKED = 4,	/* its checksum is to be looked at when it is read: `sum` */
+	INET_DATAGRAM_UNCHECKED = 2,	/* its checksum is to be looked at when it is read: `sum` */
 };
 
 /* Trailing: `data_bytes` of payload, padded to 8. */
@@ -54,7 +53,7 @@ struct inet_datagram_record {
 	__u32 data_bytes;	/* `length`, or 0: they cannot be reached */
 	__u32 sum;		/* of its headers, by which with that of its payload it is a good one (skb->csum) */
 	__u16 coverage;		/* network order: UDP's length; UDP-Lite: how much of it the checksum covers, or 0 for all */
-	__u16 zero;
+	__u16 segment;		/* bytes of payload of each but the last that UDP_GRO put together; 0: it did not */
 	__u8 source[16];	/* IPv4 is mapped, in both */
 	__u8 destination[16];
 };

@@ -16,6 +16,8 @@
 #include "base/internet_checksum.h"
 #include "bpf/kinds/inet_queue.h"
 #include "kinds/inet.h"
+#include "kinds/peek_offset.h"
+#include "kinds/socket.h"
 
 namespace bpfckpt::kinds {
 namespace {
@@ -35,25 +37,6 @@ bool is_link_local(std::string_view address) {
   return address.size() == 16 && static_cast<std::uint8_t>(address[0]) == 0xfe &&
          (static_cast<std::uint8_t>(address[1]) & 0xc0) == 0x80;
 }
-
-// SO_PEEK_OFF of somebody else's socket, for as long as this lives.
-class PeekOffset {
- public:
-  PeekOffset(int fd, int offset) : fd_(fd) {
-    socklen_t len = sizeof before_;
-    set_ = ::getsockopt(fd, SOL_SOCKET, kPeekOffset, &before_, &len) == 0 &&
-           ::setsockopt(fd, SOL_SOCKET, kPeekOffset, &offset, sizeof offset) == 0;
-  }
-  ~PeekOffset() {
-    if (set_) ::setsockopt(fd_, SOL_SOCKET, kPeekOffset, &before_, sizeof before_);
-  }
-  PeekOffset(const PeekOffset&) = delete;
-  bool is_set() const { return set_; }
-
- private:
-  int fd_, before_ = -1;
-  bool set_ = false;
-};
 
 // Of what the headers sum up to and the payload, as far as the checksum covers it (net/ipv4/udp.c:
 // udp_csum_pull_header(), RFC 3828).
@@ -117,14 +100,6 @@ std::string packet_of(const pb::Datagram& datagram, std::uint8_t protocol) {
   return packet + datagram.payload();
 }
 
-int int_option(const pb::Udp& udp, int level, int name) {
-  int value = 0;
-  for (const pb::SocketOption& option : udp.inet().options())
-    if (option.level() == level && option.name() == name && option.value().size() == sizeof value)
-      std::memcpy(&value, option.value().data(), sizeof value);
-  return value;
-}
-
 class Sender {
  public:
   Sender(PlanBuilder& plan, Operand fd, const pb::Udp& udp) : plan_(plan), fd_(fd), udp_(udp) {}
@@ -173,9 +148,7 @@ class Sender {
                 Operand::data(block, header + offsetof(udphdr, check))},
                "of the datagram, with its port");
     // By way of the loopback device, whatever the header says.
-    const std::string loopback = v4 ? std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16)
-                                    : std::string("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
-    const SocketAddress to = socket_address(v4 ? AF_INET : AF_INET6, loopback, 0, 0);
+    const SocketAddress to = socket_address(v4 ? AF_INET : AF_INET6, v4 ? kLoopbackV4 : kLoopbackV6, 0, 0);
     plan_.call_expecting(
         kSelf, packet.size(), SYS_sendto,
         {raw(v4), Operand::data(block), packet.size(), 0,
@@ -203,7 +176,7 @@ class Sender {
     set(SOL_SOCKET, kPeekOffset, -1);
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{});
     if (!is_lite() && any_v6())
-      set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_, IPPROTO_UDP, kNoCheck6Receive));
+      set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_.inet().options(), IPPROTO_UDP, kNoCheck6Receive, 0));
     plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, file_flags & ~std::uint32_t{O_ASYNC}}, "flags of file");
   }
 
@@ -252,7 +225,7 @@ void add_datagram(const inet_datagram_record& record, pb::Udp& udp) {
   datagram.set_tos(record.tos);
   datagram.set_flow(record.flow);
   datagram.set_length(record.length);
-  datagram.set_merged((record.flags & INET_DATAGRAM_MERGED) != 0);
+  datagram.set_segment(record.segment);
   if (has_data) datagram.set_payload(std::string(reinterpret_cast<const char*>(data), record.data_bytes));
 }
 
@@ -263,8 +236,7 @@ Result<void> read_datagrams(int fd, pb::Udp& udp) {
         return datagram.payload().size() == datagram.length();
       }))
     return {};
-  const PeekOffset begin(fd, 0);
-  if (!begin.is_set()) return fail(Error::system("SO_PEEK_OFF"));
+  TRY_ASSIGN(const PeekOffset first, PeekOffset::set(fd, 0));
   std::string buffer(65536, '\0');
   for (pb::Datagram& datagram : *udp.mutable_datagrams()) {
     // Empty ones are passed over, or not, as they were looked at before (__skb_try_recv_from_queue()).
@@ -280,6 +252,25 @@ Result<void> read_datagrams(int fd, pb::Udp& udp) {
     datagram.set_payload(buffer.substr(0, static_cast<std::size_t>(len)));
   }
   return {};
+}
+
+// As they came; who reads must expect that, too.
+void take_datagrams_apart(pb::Udp& udp) {
+  if (std::ranges::none_of(udp.datagrams(), [](const pb::Datagram& it) { return it.segment() != 0; })) return;
+  google::protobuf::RepeatedPtrField<pb::Datagram> all;
+  all.Swap(udp.mutable_datagrams());
+  for (const pb::Datagram& merged : all) {
+    const std::size_t segment = merged.segment() == 0 ? merged.payload().size() : merged.segment();
+    std::size_t at = 0;
+    do {
+      pb::Datagram& one = *udp.add_datagrams();
+      one = merged;
+      one.clear_segment();
+      one.set_payload(merged.payload().substr(at, segment));
+      one.set_length(static_cast<std::uint32_t>(one.payload().size()));
+      at += segment;
+    } while (at < merged.payload().size());
+  }
 }
 
 void plan_datagrams(PlanBuilder& plan, Operand fd, const pb::File& file, const pb::Udp& udp) {
@@ -307,7 +298,6 @@ Finding judge_datagrams(const pb::Udp& udp, const std::string& name) {
   };
   if (udp.datagrams().empty()) return {};
   for (const pb::Datagram& datagram : udp.datagrams()) {
-    if (datagram.merged()) return refused(", some put together by UDP_GRO");
     if (is_link_local(datagram.source()) || is_link_local(datagram.destination()))
       return refused(", some of link-local addresses, which belong to an interface");
     if (datagram.length() > (is_mapped(datagram.source()) ? kMostPayload : kMostPayloadV6))

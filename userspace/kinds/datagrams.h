@@ -20,6 +20,8 @@ namespace bpfckpt::kinds {
 void add_datagram(const inet_datagram_record& record, pb::Udp& udp);
 // Reads the payload of those that are known, from the socket's borrowed `fd`; none is taken from it.
 Result<void> read_datagrams(int fd, pb::Udp& udp);
+// Those that UDP_GRO has put together become as many as came. Precondition: their payload is read.
+void take_datagrams_apart(pb::Udp& udp);
 
 // Puts them into the queue of bpfckpt's `fd`, which has its options of IP and no name; it has none
 // afterwards.

@@ -58,6 +58,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
   TRY(look_at_inet_options(fd.get(), udp.common(), *udp.mutable_inet()));
   if (needs_look(udp.common())) TRY(look_at_socket(fd.get(), *udp.mutable_common()));
   TRY(read_datagrams(fd.get(), udp));
+  take_datagrams_apart(udp);
   pack(udp, *file.mutable_detail());
   return {};
 }
@@ -112,11 +113,8 @@ extern const Kind kUdp = {
         "shut down, datagrams that wait to be read with their addresses, TTL and TOS",
     .not_kept =
         "an error that nobody has read; what arrives while there is no socket; when, and at which interface, "
-        "a "
-        "datagram arrived, and for which group one of IPv6 was",
-    .refused =
-        "datagrams that are being put together; ones that wait from link-local senders, or put "
-        "together by UDP_GRO",
+        "a datagram arrived, and for which group one of IPv6 was; that UDP_GRO had put some together",
+    .refused = "datagrams that are being put together; ones that wait from link-local senders",
     .describe = describe,
     .enrich = enrich,
     .plan = plan,
