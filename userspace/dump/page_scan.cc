@@ -121,7 +121,8 @@ Result<void> scan_protected(int pagemap, pb::Vma& vma) {
 }  // namespace
 
 Result<std::vector<PageRange>> scan_pages(int pagemap, pb::AddressSpace& mm) {
-  Scan scan{pagemap, kernel_tells_guards(pagemap), {}, {}};
+  static const bool guards_told = kernel_tells_guards(pagemap);
+  Scan scan{pagemap, guards_told, {}, {}};
   bool by_ioctl = true;
   // Neighbours are scanned in one call: a space of 20,000 mappings is a few hundred stretches.
   for (int i = 0; i < mm.vmas_size();) {

@@ -24,6 +24,9 @@ namespace {
 
 constexpr std::uint64_t kBytesPerCall = 256 << 20;  // a call is not interrupted in the middle by us
 constexpr std::size_t kOutsideBuffer = 256 << 10;   // stays in the second-level cache
+// So much of a process is read sooner than it has the image's descriptor, which takes it three wakings.
+constexpr std::uint64_t kFewBytes = 128 << 10;
+constexpr std::size_t kFewBuffer = 512 << 10;
 
 // /proc/PID/mem reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE), but it moves
 // one page at a time: it is for what process_vm_readv(2) does not read.
@@ -59,6 +62,52 @@ Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRu
   return {};
 }
 
+// The pages of processes that have few, gathered: what is next to one another in the image is one write.
+class FewPages {
+ public:
+  explicit FewPages(int image_fd) : image_fd_(image_fd) {}
+
+  static bool fits(const std::vector<pb::PageRun>& runs) {
+    std::uint64_t pages = 0;
+    for (const pb::PageRun& run : runs) pages += run.count();
+    return pages * kPageBytes <= kFewBytes;
+  }
+
+  // False: some of it could not be read that way. Precondition: fits(job.runs).
+  Result<bool> add(const PageJob& job) {
+    for (PagePieces pieces(job.runs); !pieces.empty();) {
+      const PagePieces::Piece piece = pieces.next(kFewBytes);
+      if (used_ + piece.bytes > buffer_.size() || piece.offset != offset_ + used_) {
+        TRY(flush());
+        offset_ = piece.offset;
+      }
+      const iovec to{buffer_.data() + used_, piece.bytes};
+      const ssize_t got = ::process_vm_readv(job.pid, &to, 1, piece.parts.data(), piece.parts.size(), 0);
+      if (got < 0 || static_cast<std::uint64_t>(got) != piece.bytes) return false;
+      used_ += piece.bytes;
+    }
+    return true;
+  }
+
+  Result<void> flush() {
+    for (std::size_t done = 0; done < used_;) {
+      const ssize_t n =
+          ::pwrite(image_fd_, buffer_.data() + done, used_ - done, static_cast<off_t>(offset_ + done));
+      if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
+      done += static_cast<std::size_t>(n);
+    }
+    offset_ += used_;
+    used_ = 0;
+    return {};
+  }
+
+ private:
+  const int image_fd_;
+  PageBuffer buffer_{kFewBuffer};
+  std::uint64_t offset_ = 0;  // in the image, of the buffer's first byte
+  std::size_t used_ = 0;
+};
+
 // One process's work, in batches.
 struct Writer {
   explicit Writer(PageJob& j, int theirs) : job(j), fd(theirs), batch(j.parasite->batch()), pieces(j.runs) {}
@@ -84,9 +133,13 @@ struct Writer {
 
 Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd) {
   std::vector<Writer> writers;
-  std::vector<PageJob*> outside;
+  std::vector<PageJob*> few, outside;
   for (PageJob& job : jobs) {
     if (job.runs.empty()) continue;
+    if (FewPages::fits(job.runs)) {
+      few.push_back(&job);
+      continue;
+    }
     if (job.parasite == nullptr) {
       outside.push_back(&job);
       continue;
@@ -100,6 +153,14 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd
     writers.emplace_back(job, *received);
   }
   for (Writer& writer : writers) TRY(writer.submit(), "pid {}", writer.job.pid);
+  if (!few.empty()) {
+    FewPages gathered(image_fd);
+    for (PageJob* job : few) {
+      TRY_ASSIGN(const bool read, gathered.add(*job));
+      if (!read) outside.push_back(job);
+    }
+    TRY(gathered.flush());
+  }
   for (PageJob* job : outside) TRY(write_from_outside(*job, job->runs, image_fd));
   for (const PageJob& job : jobs)
     if (!job.outside.empty()) TRY(write_from_outside(job, job.outside, second_fd));

@@ -18,8 +18,8 @@ struct PageJob {
 };
 
 // Writes all, into the images at the places that the runs say: each process its own pages with its parasite,
-// all at the same time; where there is none, or it cannot take the image's descriptor, bpfckpt reads them
-// from outside. `second_fd` is only used where somebody has runs outside.
+// unless they are few, all at the same time; where there is none, or it cannot take the image's descriptor,
+// bpfckpt reads them from outside. `second_fd` is only used where somebody has runs outside.
 Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd);
 
 }  // namespace bpfckpt::dump
