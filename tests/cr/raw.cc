@@ -18,7 +18,15 @@ void cr::test() {
   set_option(v6, SOL_RAW, 7 /* IPV6_CHECKSUM */, 2);
   Address v6_loopback = address("::1", 0);
   REQUIRE(::connect(v6, v6_loopback.get(), v6_loopback.len) == 0);
+  const int bound_v6 = ::socket(AF_INET6, SOCK_RAW, 252);
+  REQUIRE(::bind(bound_v6, v6_loopback.get(), v6_loopback.len) == 0);
+  const auto names = [&] {
+    return name_of(own).text() + ", " + name_of(bound_v6).text() + ", " + name_of(v6).text() + ", " +
+           name_of(icmp).text();
+  };
+  const std::string before = names();
   checkpoint_here();
+  CHECK_EQ(names(), before);
   icmp_filter now{};
   socklen_t len = sizeof now;
   CHECK(::getsockopt(icmp, SOL_RAW, ICMP_FILTER, &now, &len) == 0);

@@ -3,13 +3,15 @@
 //
 // A raw socket gets a copy of each packet of its protocol; what waits in it is lost, as is what passes while
 // there is no socket.
+#include "kinds/raw.h"
+
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "bpf/kinds/inet_queue.h"
 #include "bpf/kinds/socket.h"
 #include "bpf/records.h"
-#include "images/kinds/raw.pb.h"
 #include "kinds/inet.h"
 #include "kinds/objects.h"
 #include "kinds/socket.h"
@@ -27,9 +29,11 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
   describe_socket(*socket, *raw.mutable_common());
   describe_inet(*socket, *raw.mutable_inet());
   // Of a raw socket the port is its protocol (net/ipv4/af_inet.c:inet_create()).
+  // Nor does bind(2) leave a mark that it was called (net/ipv4/raw.c:raw_bind()).
   if (socket->type == SOCK_RAW) {
     raw.mutable_inet()->set_local_port(0);
     raw.mutable_inet()->set_port_bound(false);
+    raw.mutable_inet()->set_address_bound(!is_any(raw.inet().bound_address()));
   }
   raw.set_has_memberships((socket->detail.inet.flags & INET_MEMBERSHIPS) != 0);
   pack(raw, *file.mutable_detail());
@@ -38,7 +42,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
 
 Result<void> add_items(std::span<const record_head* const> items, const FileIds&, pb::File& file) {
   if (items.empty()) return {};
-  TRY_ASSIGN(pb::Raw raw, unpack<pb::Raw>(file.detail(), "raw"));
+  TRY_ASSIGN(pb::Raw raw, raw_of(file));
   for (const record_head* head : items) {
     auto item = reinterpret_cast<const inet_item_head*>(head);
     if (item->what == INET_ITEM_MEMBERSHIP && head->length >= sizeof(inet_membership_record))
@@ -49,7 +53,7 @@ Result<void> add_items(std::span<const record_head* const> items, const FileIds&
 }
 
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
-  TRY_ASSIGN(pb::Raw raw, unpack<pb::Raw>(file.detail(), "raw"));
+  TRY_ASSIGN(pb::Raw raw, raw_of(file));
   TRY_ASSIGN(const Fd fd, context.borrow(file));
   TRY(look_at_inet_options(fd.get(), raw.common(), *raw.mutable_inet()));
   if (needs_look(raw.common())) TRY(look_at_socket(fd.get(), *raw.mutable_common()));
@@ -58,7 +62,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
 }
 
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*) {
-  TRY_ASSIGN(const pb::Raw raw, unpack<pb::Raw>(file.detail(), "raw"));
+  TRY_ASSIGN(const pb::Raw raw, raw_of(file));
   TRY(check_socket(raw.common(), "raw"));
   TRY(check_inet(raw.common(), raw.inet(), "raw"));
   const Operand fd = Operand::result(plan_socket(plan, file, raw.common()));
@@ -79,7 +83,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 }
 
 Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
-  auto raw = unpack<pb::Raw>(file.detail(), "raw");
+  auto raw = raw_of(file);
   if (!raw) return {Verdict::Unsupported, "raw", raw.error().message(), ""};
   if (Finding finding = judge_socket(raw->common()); finding.verdict != Verdict::Ok) return finding;
   if (Finding finding = judge_inet(raw->inet()); finding.verdict != Verdict::Ok) return finding;
@@ -89,6 +93,14 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 }
 
 }  // namespace
+
+bool is_raw(const pb::File& file) {
+  return file.kind() == kRaw.name && (file.flags() & O_PATH) == 0;
+}
+
+Result<pb::Raw> raw_of(const pb::File& file) {
+  return unpack<pb::Raw>(file.detail(), "raw");
+}
 
 extern const Kind kRaw = {
     .name = "raw",
