@@ -246,8 +246,9 @@ void describe_socket(const socket_record& record, pb::Socket& socket) {
   if (record.busy_poll_budget != 0) add(kBusyPollBudget, record.busy_poll_budget, kBusyPollDefault);
   add(kReserveMemory, record.reserved_memory, 0);
   add(kIncomingCpu, static_cast<std::uint32_t>(record.incoming_cpu), UINT32_MAX);
-  // Elsewhere the field means nothing.
-  if (is_internet(record) && record.tx_rehash == 0) add_option(socket, SOL_SOCKET, kTxRehash, 0);
+  // Elsewhere it means nothing, and newer kernels do not let it be set.
+  if (record.tx_rehash == (is_internet(record) ? 0 : 1))
+    add_option(socket, SOL_SOCKET, kTxRehash, static_cast<int>(record.tx_rehash));
   if (record.max_pacing_rate != UINT64_MAX && record.max_pacing_rate != UINT32_MAX)
     add_option(socket, SOL_SOCKET, kMaxPacingRate,
                {reinterpret_cast<const char*>(&record.max_pacing_rate), sizeof record.max_pacing_rate});
