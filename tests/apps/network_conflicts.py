@@ -22,10 +22,16 @@ one, two = bound(socket.SOCK_STREAM, '127.0.0.1'), bound(socket.SOCK_STREAM, '::
 one.listen(); two.listen()
 datagrams = bound(socket.SOCK_DGRAM, '127.0.0.1')
 far = bound(socket.SOCK_STREAM, '10.98.0.1'); far.listen()
+lite = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136) if sys.argv[2] == 'lite' else bound(socket.SOCK_DGRAM, '127.0.0.1')
+if sys.argv[2] == 'lite': lite.bind(('127.0.0.1', 0))
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 253); raw.bind(('10.98.0.2', 0))
+echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); echo.bind(('127.0.0.1', 4242))
+device = bound(socket.SOCK_DGRAM, '127.0.0.1'); device.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'dummy98')
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); netlink.bind((0x40004711, 0))
 named = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); named.bind('\0bpfckpt-conflict-%d' % os.getpid())
 server = bound(socket.SOCK_STREAM, '127.0.0.1'); server.listen()
 client = socket.create_connection(server.getsockname()); accepted = server.accept()[0]
-print('PORTS', *[s.getsockname()[1] for s in (one, two, datagrams, far, server, client)], 'READY', flush=True)
+print('PORTS', *[s.getsockname()[1] for s in (one, two, datagrams, far, server, client, lite)], 'READY', flush=True)
 while not os.path.exists(directory + '/go_on'): time.sleep(0.01)
 client.sendall(b'through'); assert accepted.recv(100) == b'through'
 socket.create_connection(one.getsockname()); one.accept()
@@ -41,10 +47,23 @@ def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
 
-ip("addr", "add", "10.98.0.1/32", "dev", "lo")
-app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY])
+def make_links():
+    for address in ("10.98.0.1/32", "10.98.0.2/32"):
+        ip("addr", "add", address, "dev", "lo")
+    ip("link", "add", "dummy98", "type", "veth", "peer", "name", "dummy99")
+
+
+make_links()
+with open("/proc/sys/net/ipv4/ping_group_range", "w") as groups:
+    groups.write("0 65535")
+try:
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 136).close()
+    LITE = "lite"
+except OSError:
+    LITE = "none"  # UDP-Lite is not in every kernel
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY, LITE])
 app.wait_text("READY\n")
-one, two, datagrams, far, server, client = [int(n) for n in re.search(r"PORTS ([\d ]+) READY", app.text())[1].split()]
+one, two, datagrams, far, server, client, lite = [int(n) for n in re.search(r"PORTS ([\d ]+) READY", app.text())[1].split()]
 app.dump_args = ["--tcp-established"]
 app.dump()
 size = os.path.getsize(app.output)
@@ -64,9 +83,9 @@ def expect_failure(*words):
     print("ok:", text.strip())
 
 
-def take(kind, host, port, family=socket.AF_INET):
-    taken = socket.socket(family, kind)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def take(kind, host, port, family=socket.AF_INET, protocol=0, reuse=1):
+    taken = socket.socket(family, kind, protocol)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
     taken.bind((host, port))
     if kind == socket.SOCK_STREAM:
         taken.listen()
@@ -79,17 +98,28 @@ others = [
     take(socket.SOCK_STREAM, "::", two, socket.AF_INET6),
     take(socket.SOCK_DGRAM, "127.0.0.1", datagrams),
 ]
-ip("addr", "del", "10.98.0.1/32", "dev", "lo")
+for address in ("10.98.0.1/32", "10.98.0.2/32"):
+    ip("addr", "del", address, "dev", "lo")
+ip("link", "del", "dummy98")
+others_too = [take(socket.SOCK_DGRAM, "127.0.0.1", 4242, protocol=socket.IPPROTO_ICMP, reuse=0)]
+others_too.append(take(socket.SOCK_DGRAM, "127.0.0.1", lite, protocol=136 if LITE == "lite" else 0))
+others_too.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
+others_too[-1].bind((0x40004711, 0))
 expect_failure(
+    "this machine does not have the address of 10.98.0.2:0",
+    "this machine does not have the interface dummy98 of 127.0.0.1:",
+    "the identifier of ICMP echoes of 127.0.0.1:4242 is taken",
+    f"the {'UDP-Lite' if LITE == 'lite' else 'UDP'} port of 127.0.0.1:{lite} is taken",
+    f"the netlink port {0x40004711} of protocol 0 is taken",
     f"the port of 127.0.0.1:{one} is taken",
     f"the port of [::]:{two} is taken",
     f"the UDP port of 127.0.0.1:{datagrams} is taken",
     f"does not have the address of 10.98.0.1:{far}",
     *(f"socket:[{os.fstat(s.fileno()).st_ino}]" for s in others),
 )
-for other in others:
+for other in others + others_too:
     other.close()
-ip("addr", "add", "10.98.0.1/32", "dev", "lo")
+make_links()
 
 # A name.
 named = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

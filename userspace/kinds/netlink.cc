@@ -4,6 +4,9 @@
 // A netlink socket is an address (a port) for one of the kernel's protocols, with the multicast groups it is
 // in. Kept: that, where it is connected to, options. Not kept: what a protocol ties to the port (queues of
 // nfnetlink). Messages that wait to be read, and answers that are half read, cannot be made again: refused.
+#include "kinds/netlink.h"
+
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -12,8 +15,6 @@
 
 #include "bpf/kinds/socket.h"
 #include "bpf/records.h"
-#include "images/kinds/netlink.pb.h"
-#include "kinds/kind.h"
 #include "kinds/objects.h"
 #include "kinds/socket.h"
 
@@ -50,7 +51,7 @@ Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*
 }
 
 Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
-  TRY_ASSIGN(pb::NetlinkSocket socket, unpack<pb::NetlinkSocket>(file.detail(), "netlink socket"));
+  TRY_ASSIGN(pb::NetlinkSocket socket, netlink_of(file));
   TRY_ASSIGN(Fd fd, context.borrow(file));
   TRY(look_at_socket(fd.get(), *socket.mutable_common()));
   for (const int name : kSwitches) {
@@ -64,7 +65,7 @@ Result<void> enrich(EnrichContext& context, pb::File& file, pb::FileObject*) {
 }
 
 Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*) {
-  TRY_ASSIGN(pb::NetlinkSocket socket, unpack<pb::NetlinkSocket>(file.detail(), "netlink socket"));
+  TRY_ASSIGN(pb::NetlinkSocket socket, netlink_of(file));
   TRY(check_socket(socket.common(), "netlink socket"));
   if (socket.common().family() != AF_NETLINK)
     return fail(Error::bad_image("netlink socket: of another family"));
@@ -99,7 +100,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
 }
 
 Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&) {
-  auto socket = unpack<pb::NetlinkSocket>(file.detail(), "netlink socket");
+  auto socket = netlink_of(file);
   if (!socket) return {};
   if (Finding finding = judge_socket(socket->common()); finding.verdict != Verdict::Ok) return finding;
   const std::string hint = fmt::format("--external socket:[{}]", file.inode().number());
@@ -119,6 +120,14 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy&)
 }
 
 }  // namespace
+
+bool is_netlink(const pb::File& file) {
+  return file.kind() == kNetlink.name && (file.flags() & O_PATH) == 0;
+}
+
+Result<pb::NetlinkSocket> netlink_of(const pb::File& file) {
+  return unpack<pb::NetlinkSocket>(file.detail(), "netlink socket");
+}
 
 extern const Kind kNetlink = {
     .name = "netlink",
