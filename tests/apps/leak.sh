@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # ctest-serial: 1
 # ctest-timeout: 900
-# Many dump/restore cycles of one tree (LEAK_CYCLES, default 30; ./dev and CI may ask for a thousand). cr_runner compares
-# the tree with what it was after every cycle; here it is what surrounds it: processes, BPF programs, maps and links,
-# pins, mounts, temporary files, kernel memory of descriptors.
+# Many dump/restore cycles of one tree (LEAK_CYCLES, default 100). cr_runner compares the tree with what it was after
+# every cycle; here it is what surrounds it: processes, BPF programs, maps and links, pins, mounts, temporary files,
+# kernel memory of descriptors.
 set -u
-cycles=${LEAK_CYCLES:-30}
+cycles=${LEAK_CYCLES:-100}
 test_program=$(dirname "$CR_RUNNER")/cr/cr_pipe_between_processes
 
 count_bpf() {
