@@ -2,14 +2,30 @@
 #include "diagnose/lasting.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <string_view>
+#include <thread>
 
 namespace bpfckpt::diagnose {
 namespace {
 
-constexpr int kMoreLooks = 3;
+using namespace std::chrono_literals;
 
-bool is_unsupported(const Item& item) {
-  return item.finding.verdict == kinds::Verdict::Unsupported;
+// How long to wait before the next look, where what was found may be over in a moment.
+constexpr std::array kPauses = {2ms, 5ms, 10ms, 20ms, 30ms, 50ms, 70ms, 100ms};
+constexpr std::size_t kMoreLooks = 3;  // where it is not of that kind
+
+// What a program comes to by itself: a connection to be accepted, an urgent byte to be read.
+constexpr std::array<std::string_view, 3> kFleeting = {"tcp-in-flight", "tcp-fast-open", "tcp-urgent"};
+
+bool is_fleeting(const Item& item) {
+  return item.finding.verdict != kinds::Verdict::Ok &&
+         std::ranges::find(kFleeting, item.finding.code) != kFleeting.end();
+}
+
+bool may_pass(const Item& item) {
+  return item.finding.verdict == kinds::Verdict::Unsupported || is_fleeting(item);
 }
 
 // With whom something seems to be shared is told by the reason.
@@ -18,23 +34,25 @@ bool same(const Item& a, const Item& b) {
          (a.finding.code != kSharedWithSibling || a.finding.reason == b.finding.reason);
 }
 
+bool any(const std::vector<std::vector<Item>*>& lists, bool (*is)(const Item&)) {
+  return std::ranges::any_of(lists, [&](const auto* items) { return std::ranges::any_of(*items, is); });
+}
+
 }  // namespace
 
 Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
                           const std::function<Result<std::vector<Item>>()>& find_again) {
-  for (int i = 0; i < kMoreLooks; i++) {
-    if (std::ranges::none_of(lists,
-                             [](const auto* items) { return std::ranges::any_of(*items, is_unsupported); }))
-      break;
+  for (std::size_t look = 0; look < kPauses.size() && any(lists, may_pass); look++) {
+    const bool waits = any(lists, is_fleeting);
+    if (waits) std::this_thread::sleep_for(kPauses[look]);
     TRY_ASSIGN(const std::vector<Item> again, find_again());
     std::size_t dropped = 0;
     for (std::vector<Item>* items : lists)
       dropped += std::erase_if(*items, [&](const Item& item) {
-        return is_unsupported(item) && std::ranges::none_of(again, [&](const Item& it) {
-                 return is_unsupported(it) && same(it, item);
-               });
+        return may_pass(item) &&
+               std::ranges::none_of(again, [&](const Item& it) { return may_pass(it) && same(it, item); });
       });
-    if (dropped == 0) break;
+    if (!waits && (dropped == 0 || look + 1 == kMoreLooks)) break;
   }
   return {};
 }

@@ -13,7 +13,8 @@
 namespace bpfckpt::diagnose {
 
 // Looks again (a few times) and drops from the lists what is unsupported and was not found then: by process,
-// subject and code. Does not look if nothing is unsupported.
+// subject and code. Does not look if nothing is unsupported. What a program ends by itself in a moment (a
+// connection that waits to be accepted) is waited for, some 300 ms at most.
 Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
                           const std::function<Result<std::vector<Item>>()>& find_again);
 

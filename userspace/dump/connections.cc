@@ -99,6 +99,7 @@ Result<void> Connections::prepare(const Model& model) {
 }
 
 Result<void> Connections::lock() {
+  let_pass_ = false;
   if (!lock_) return {};
   TRY(lock_->renew(), "network lock");
   return {};

@@ -56,7 +56,7 @@ class Connections {
   void leave();
   // After keep() or commit(), where they or what follows fails: the tree is going to go on, without a lock.
   void take_back();
-  // Before the tree goes on: lets all packets pass.
+  // Before the tree goes on: lets all packets pass. lock() may follow.
   Result<void> unlock();
   // The same, unless the lock is kept; where the dump fails.
   void give_up();

@@ -18,6 +18,7 @@
 #include "diagnose/look.h"
 #include "dump/aio_rings.h"
 #include "dump/borrow.h"
+#include "dump/catch_tree.h"
 #include "dump/connections.h"
 #include "dump/page_writer.h"
 #include "dump/process_state.h"
@@ -32,9 +33,6 @@
 
 namespace bpfckpt::dump {
 namespace {
-
-// How long requests to disks may take that were made before the freeze.
-constexpr std::chrono::milliseconds kAioPatience{1000};
 
 // What a restore on another kernel or another machine has to know of this one.
 Result<void> keep_machine(image::ImageWriter& writer, const std::vector<SpecialMapping>& special,
@@ -199,22 +197,16 @@ Result<pb::Stats> dump(const Options& options) {
   target::RobustList robust;
 
   // The frozen window.
-  Stopwatch frozen;
-  TRY_ASSIGN(TakenTree tree, TakenTree::freeze(waiter, robust, collector, options.root, options.timeout));
-  stats.set_freezing_us(frozen.us());
-  Stopwatch stage;
+  CaughtTree caught;
   const PassOnError pass_on_error(connections);
-  TRY(connections.lock());
-  collect::LateDetails late;
-  TRY_ASSIGN(Model model, collect_quiet(collector, tree, options.root, kAioPatience, late));
-  TRY_ASSIGN(const bool more_locked, connections.lock_new(model));
-  if (more_locked) {
-    TRY_ASSIGN(model, collect_quiet(collector, tree, options.root, kAioPatience, late));
-  }
-  stats.set_collect_us(stage.lap_us());
-  // It went on since the first look.
-  TRY(refuse(diagnose::find(model, options.policy, {.unsupported_only = true, .details_wait = true})));
-  stats.set_model_us(stage.lap_us());
+  const Catching catching{waiter, robust, collector, connections, options.root, options.timeout};
+  auto judge = [&](const Model& model) {
+    return refuse(diagnose::find(model, options.policy, {.unsupported_only = true, .details_wait = true}));
+  };
+  TRY(catch_tree(catching, judge, stats, caught));
+  TakenTree& tree = *caught.tree;
+  Model& model = caught.model;
+  Stopwatch stage;
   TRY(tree.read_threads(model));
   stats.set_threads_us(stage.lap_us());
   TRY(tree.inject(model));
@@ -237,9 +229,9 @@ Result<pb::Stats> dump(const Options& options) {
     TRY(connections.unlock());
     tree.release();
   }
-  stats.set_frozen_us(frozen.us());
+  stats.set_frozen_us(caught.frozen.us());
 
-  TRY(late.complete(model));
+  TRY(caught.late.complete(model));
   TRY(borrower.finish_contents());
   if (helper) TRY(helper->finish_contents());
   TRY(refuse(options.find_shape(model, special, {})));

@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A server that is often caught with a connection that it has not accepted yet: it is let go, and caught at a better moment."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import ckpt
+import network
+
+DUMPS = 15
+PROGRAM = r"""
+import os, select, socket, sys, threading, time
+listener = socket.create_server(('127.0.0.1', 0))
+
+def serve():
+    while True:
+        select.select([listener], [], [])
+        time.sleep(0.001)
+        connection, _ = listener.accept()
+        connection.sendall(connection.recv(100))
+        connection.close()
+
+threading.Thread(target=serve, daemon=True).start()
+count = 0
+while not os.path.exists(sys.argv[1]):
+    client = socket.create_connection(listener.getsockname())
+    client.sendall(b'%d' % count)
+    assert client.recv(100) == b'%d' % count
+    assert client.recv(1) == b''
+    client.close()
+    count += 1
+    if count == 10: print('READY', flush=True)
+    time.sleep(0.008)
+"""
+
+network.enter_own()
+go_on = os.path.join(ckpt.DIRECTORY, "go_on")
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, go_on])
+app.dump_args = app.restore_args = ["--tcp-established"]
+app.wait_text("READY")
+again = 0
+for number in range(0 if ckpt.NO_CHECKPOINT else DUMPS):
+    images = os.path.join(ckpt.DIRECTORY, f"running.{number}")
+    os.makedirs(images)
+    status, output = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "-t", str(app.pid), "-D", images, "--tcp-established", "-v4"])
+    if status != 0:
+        ckpt.fail(f"dump {number} ends with {status}: {output}")
+    again += output.count("caught again")
+print(f"{DUMPS} dumps, caught again {again} times")
+app.cycle()
+open(go_on, "w").close()
+app.finish()

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump/catch_tree.h"
+
+#include <array>
+#include <thread>
+
+#include "base/log.h"
+#include "dump/aio_rings.h"
+
+namespace bpfckpt::dump {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long requests to disks may take that were made before the freeze.
+constexpr std::chrono::milliseconds kAioPatience{1000};
+
+// How long the tree runs before it is caught again.
+constexpr std::array kPauses = {2ms, 5ms, 10ms, 20ms, 30ms, 50ms, 70ms, 100ms, 100ms, 100ms};
+
+Result<void> catch_once(const Catching& with, pb::Stats& stats, CaughtTree& caught) {
+  caught.frozen.restart();
+  TRY_ASSIGN(caught.tree,
+             TakenTree::freeze(with.waiter, with.robust, with.collector, with.root, with.timeout));
+  stats.set_freezing_us(caught.frozen.us());
+  Stopwatch stage;
+  TRY(with.connections.lock());
+  TRY_ASSIGN(caught.model, collect_quiet(with.collector, *caught.tree, with.root, kAioPatience, caught.late));
+  TRY_ASSIGN(const bool more_locked, with.connections.lock_new(caught.model));
+  if (more_locked) {
+    TRY_ASSIGN(caught.model,
+               collect_quiet(with.collector, *caught.tree, with.root, kAioPatience, caught.late));
+  }
+  stats.set_collect_us(stage.lap_us());
+  return {};
+}
+
+}  // namespace
+
+Result<void> catch_tree(const Catching& with, const std::function<Result<void>(const Model&)>& judge,
+                        pb::Stats& stats, CaughtTree& caught) {
+  for (auto pause = kPauses.begin();; ++pause) {
+    TRY(catch_once(with, stats, caught));
+    const Stopwatch judging;
+    Result<void> judged = judge(caught.model);
+    stats.set_model_us(judging.us());
+    if (judged || pause == kPauses.end()) return judged;
+    log::debug("caught again in {} ms: {}", pause->count(), judged.error().message());
+    TRY(with.connections.unlock());
+    caught.tree->release();
+    caught.tree.reset();
+    std::this_thread::sleep_for(*pause);
+  }
+}
+
+}  // namespace bpfckpt::dump
