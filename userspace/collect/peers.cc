@@ -76,7 +76,9 @@ Result<void> find_peers(const Programs& programs, Records& records,
                         const std::function<Result<const UnixEnds*>()>& ends) {
   std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
   std::unordered_set<std::uint64_t> known, files;
+  std::unordered_set<std::uint32_t> tree;
   TRY(records.for_each([&](const record_head& head) -> Result<void> {
+    if (auto task = head.type == RECORD_TASK ? as<task_record>(head) : nullptr) tree.insert(task->tgid);
     const socket_record* socket = unix_socket_of(head);
     // A file that was closed, and another made in its place, is one file for the model: the first.
     if (socket == nullptr || !files.insert(as<file_record>(head)->file).second) return {};
@@ -98,7 +100,8 @@ Result<void> find_peers(const Programs& programs, Records& records,
     record.head.list = sock;
     record.what = UNIX_ITEM_HOLDER;
     record.pid = known_ends->holder(peer);
-    if (record.pid != 0) found.push_back(record);
+    // A process of the tree has made it since its descriptors were read.
+    if (record.pid != 0 && !tree.contains(record.pid)) found.push_back(record);
   }
   if (found.empty()) return {};
   TRY_ASSIGN(const auto names, read_names(programs));
