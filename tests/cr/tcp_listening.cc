@@ -39,7 +39,17 @@ void cr::test() {
   set_option(freebound, SOL_IP, IP_FREEBIND, 1);
   Address elsewhere = address("192.0.2.77", 4711);
   REQUIRE(::bind(freebound, elsewhere.get(), elsewhere.len) == 0);
+  const int sized = listener_on("127.0.0.1");
+  set_option(sized, SOL_SOCKET, SO_RCVBUF, 20000);
+  auto clamps = [&] {
+    std::string text;
+    for (const int fd : {plain, bound, listener, twins[0], sized})
+      text += std::to_string(option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP)) + " ";
+    return text;
+  };
+  const std::string clamps_before = clamps();
   checkpoint_here();
+  CHECK_EQ(clamps(), clamps_before);
   CHECK_EQ(name_of(plain).text(), "4 0.0.0.0 0");
   CHECK_EQ(name_of(bound).text(), bound_name);
   CHECK_EQ(name_of(freebound).text(), "4 192.0.2.77 4711");

@@ -20,7 +20,6 @@ constexpr std::uint32_t kMostQueueBytes = 1U << 30;
 // pages at least).
 constexpr std::uint32_t kChunkBytes = 64 << 10;
 constexpr std::uint32_t kDiscardPort = 9;
-constexpr std::uint32_t kReceiveBufferLock = 2;  // include/net/sock.h: SOCK_RCVBUF_LOCK
 // include/net/tcp.h: TCP_MIN_MSS, MAX_TCP_WINDOW: what TCP_MAXSEG takes.
 constexpr std::uint32_t kSmallestSegment = 88, kLargestSegment = 32767;
 
@@ -87,10 +86,9 @@ void SocketPlan::listen() {
 
 void SocketPlan::unconnected() {
   if (tcp_.user_mss() != 0) set_tcp(TCP_MAXSEG, static_cast<int>(tcp_.user_mss()));
-  window_clamp();
-  // On newer kernels the size of the receive buffer sets it, too (net/ipv4/tcp.c:tcp_set_rcvbuf()).
-  if (tcp_.window_clamp() == 0 && (tcp_.common().buffer_locks() & kReceiveBufferLock) != 0)
-    set_tcp(TCP_WINDOW_CLAMP, 0, "no clamp");
+  // On newer kernels the size of the receive buffer, which is always set, sets it, too (net/ipv4/tcp.c:
+  // tcp_set_rcvbuf()); what a listener accepts would have it.
+  set_tcp(TCP_WINDOW_CLAMP, static_cast<int>(tcp_.window_clamp()), "window clamp");
   const pb::InetSocket& inet = tcp_.inet();
   if (tcp_.state() == kTcpSynSent) {
     // Its connect(2) comes when all is made: restore/connections.cc.
