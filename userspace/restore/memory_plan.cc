@@ -17,44 +17,19 @@
 
 #include <algorithm>
 #include <functional>
-#include <optional>
-#include <set>
-#include <string_view>
 
-#include "kernel/vdso.h"
 #include "kinds/memory_file.h"
 #include "kinds/sysv_shm.h"
-#include "model/vm_flags.h"
-#include "model/vmas.h"
 #include "restore/kin.h"
-#include "restore/planner.h"
+#include "restore/mappings.h"
 
 namespace bpfckpt::restore {
 namespace {
 
-constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, since 6.13
-
 constexpr int kMapDroppable = 0x08;  // since 6.11
-
-constexpr int kThpExceptAdvised = 2;  // PR_THP_DISABLE_EXCEPT_ADVISED, since 6.18
 
 constexpr unsigned kNodeBits = 64 + 1;  // mbind(2) counts one more than it reads (mm/mempolicy.c:get_nodes())
 constexpr long kSetMempolicyHomeNode = 450;  // since 5.17
-
-int protection(const pb::Vma& vma) {
-  int prot = 0;
-  if (vma.flags() & vm::kRead) prot |= PROT_READ;
-  if (vma.flags() & vm::kWrite) prot |= PROT_WRITE;
-  if (vma.flags() & vm::kExec) prot |= PROT_EXEC;
-  return prot;
-}
-
-// Where there are protection keys, the kernel takes one for the first mapping that may be executed only,
-// whichever is free just then: such mappings are made readable, and mprotect() comes when it is that key's
-// turn (plan_keys()).
-bool takes_execute_only_key(const pb::AddressSpace& mm, const pb::Vma& vma) {
-  return mm.execute_only_key() != 0 && vma.kind() != pb::SPECIAL && protection(vma) == PROT_EXEC;
-}
 
 // Rings that the kernel shares with the process are mapped when they are made, which is later.
 bool is_ring(const ModelIndex& index, const pb::Vma& vma) {
@@ -75,17 +50,6 @@ int mmap_flags(const pb::Vma& vma) {
   return flags;
 }
 
-// Must it be writable for a moment: because pages are read into it, or because it once was: the memory of a
-// private mapping is accounted when it is or becomes writable (mm/vma.c, mm/mprotect.c), and stays so when it
-// is made read-only.
-bool writable_first(const pb::AddressSpace& mm, const pb::Vma& vma) {
-  if (!is_private(vma)) return false;
-  if (vma.flags() & vm::kAccount) return true;
-  auto it = std::ranges::partition_point(
-      mm.pages(), [&](const pb::PageRun& run) { return run.start() + run.count() * kPage <= vma.start(); });
-  return it != mm.pages().end() && it->start() < vma.end();
-}
-
 class MemoryPlanner {
  public:
   MemoryPlanner(Planning& planning, const pb::Process& process, const pb::AddressSpace& mm,
@@ -93,7 +57,6 @@ class MemoryPlanner {
       : planning_(planning),
         plan_(planning.plan),
         policy_(planning.policy),
-        old_vdso_(planning.old_vdso),
         pid_(process.pid()),
         mm_(mm),
         parent_mm_(parent_mm) {}
@@ -104,10 +67,7 @@ class MemoryPlanner {
       drop_parents();
     }
     TRY(check_special_mappings(plan_.environment(), policy_, mm_));
-    if (old_vdso_)
-      place_old_vdso();
-    else
-      move_special_mappings();
+    plan_special_mappings(planning_, pid_, mm_, parent_mm_);
     return map();
   }
 
@@ -146,79 +106,6 @@ class MemoryPlanner {
       }
       flush();
     }
-  }
-
-  // From the staging place (or from where the parent has them) to where the process had them. They may
-  // overlap there, so that those which move go to the staging place first.
-  void move_special_mappings() {
-    for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
-      std::uint64_t len = ours.end - ours.start;
-      const pb::Vma* wanted = special(mm_, ours.name);
-      std::uint64_t from = staging_of(ours.name);
-      if (parent_mm_ != nullptr) {
-        const pb::Vma* parents = special(*parent_mm_, ours.name);
-        if (parents == nullptr) continue;  // gone for good in the parent
-        if (wanted != nullptr && wanted->start() == parents->start()) continue;
-        plan_.call(pid_, SYS_mremap, {parents->start(), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, from});
-      }
-      if (wanted == nullptr) {
-        plan_.call(pid_, SYS_munmap, {from, len}, "was unmapped by the process");
-        continue;
-      }
-    }
-    for (const SpecialMapping& ours : plan_.environment().special_mappings()) {
-      const pb::Vma* wanted = special(mm_, ours.name);
-      if (wanted == nullptr) continue;
-      if (parent_mm_ != nullptr) {
-        const pb::Vma* parents = special(*parent_mm_, ours.name);
-        if (parents == nullptr || parents->start() == wanted->start()) continue;
-      }
-      std::uint64_t len = ours.end - ours.start;
-      plan_.call(pid_, SYS_mremap,
-                 {staging_of(ours.name), len, len, MREMAP_MAYMOVE | MREMAP_FIXED, wanted->start()},
-                 "special mapping");
-    }
-  }
-
-  // Another kernel's vDSO, as ordinary memory. It leads to this one's, which stays in the staging place with
-  // its data.
-  void place_old_vdso() {
-    const pb::Vma* wanted = special(mm_, "[vdso]");
-    if (parent_mm_ != nullptr) {
-      const pb::Vma* parents = special(*parent_mm_, "[vdso]");
-      if (parents == nullptr) return;  // gone for good in the parent
-      if (wanted != nullptr && wanted->start() == parents->start()) return;
-      plan_.call(pid_, SYS_munmap, {parents->start(), parents->end() - parents->start()}, "the parent's");
-    }
-    if (wanted == nullptr) {
-      for (const SpecialMapping& ours : plan_.environment().special_mappings())
-        plan_.call(pid_, SYS_munmap, {staging_of(ours.name), ours.end - ours.start},
-                   "was unmapped by the process");
-      return;
-    }
-    const std::uint64_t start = wanted->start(), len = wanted->end() - start;
-    plan_.call_expecting(
-        pid_, start, SYS_mmap,
-        {start, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0},
-        "another kernel's vDSO");
-    OpId pulled = plan_.op(Op::Code::Pull, pid_, {*old_vdso_}, "vDSO");
-    plan_.call_expecting(pid_, len, SYS_pread64, {Operand::result(pulled), start, len, 0});
-    plan_.call(pid_, SYS_close, {Operand::result(pulled)});
-    plan_.call(pid_, SYS_mprotect, {start, len, PROT_READ | PROT_EXEC});
-  }
-
-  static const pb::Vma* special(const pb::AddressSpace& mm, const std::string& name) {
-    for (const pb::Vma& vma : mm.vmas())
-      if (vma.kind() == pb::SPECIAL && vma.name() == name) return &vma;
-    return nullptr;
-  }
-
-  std::uint64_t staging_of(const std::string& name) const {
-    auto mappings = plan_.environment().special_mappings();
-    std::uint64_t first = mappings.front().start;
-    for (const SpecialMapping& m : mappings)
-      if (m.name == name) return plan_.plan().staging_base + (m.start - first);
-    return 0;
   }
 
   Result<void> map() {
@@ -316,42 +203,11 @@ class MemoryPlanner {
   Planning& planning_;
   PlanBuilder& plan_;
   const RestorePolicy& policy_;
-  const std::optional<Operand> old_vdso_;
   Actor pid_;
   const pb::AddressSpace& mm_;
   const pb::AddressSpace* parent_mm_;  // the space it was forked from with its pages; null: an empty one
   std::vector<Range> common_;
   std::map<std::uint64_t, OpId> pulled_;  // file id and access -> descriptor in the process
-};
-
-// Keys are given out in ascending order, so those that the process did not have are taken, too, and given
-// back.
-void plan_keys(PlanBuilder& plan, Actor pid, const pb::AddressSpace& mm) {
-  std::uint32_t wanted = mm.protection_keys();
-  for (std::uint32_t key = 1; wanted >> key != 0; key++) {
-    auto execute_only =
-        std::ranges::find_if(mm.vmas(), [&](const pb::Vma& vma) { return takes_execute_only_key(mm, vma); });
-    if (key == mm.execute_only_key() && execute_only != mm.vmas().end())
-      plan.call(pid, SYS_mprotect,
-                {execute_only->start(), execute_only->end() - execute_only->start(), PROT_EXEC},
-                "takes a protection key");
-    else
-      plan.call_expecting(pid, key, SYS_pkey_alloc, {0, 0}, "protection key");
-  }
-  for (std::uint32_t key = 1; wanted >> key != 0; key++)
-    if (!(wanted >> key & 1)) plan.call(pid, SYS_pkey_free, {key});
-}
-
-// madvise(2) behaviours that leave a flag on the mapping.
-struct Advice {
-  std::uint64_t flag;
-  int advice;
-};
-constexpr Advice kAdvices[] = {
-    {vm::kSequentialRead, MADV_SEQUENTIAL}, {vm::kRandomRead, MADV_RANDOM},
-    {vm::kDontCopy, MADV_DONTFORK},         {vm::kDontDump, MADV_DONTDUMP},
-    {vm::kMergeable, MADV_MERGEABLE},       {vm::kHugePage, MADV_HUGEPAGE},
-    {vm::kNoHugePage, MADV_NOHUGEPAGE},     {vm::kWipeOnFork, MADV_WIPEONFORK},
 };
 
 }  // namespace
@@ -370,134 +226,12 @@ Result<void> plan_mapped_files(Planning& planning) {
   return {};
 }
 
-Result<void> check_special_mappings(const Environment& environment, const RestorePolicy& policy,
-                                    const pb::AddressSpace& mm) {
-  const std::vector<SpecialMapping> ours = environment.special_mappings();
-  std::set<std::string_view> seen;
-  auto not_whole = [](const pb::Vma& vma, std::uint64_t len) {
-    return fail(Error::conflict(
-        fmt::format("mapping {} at {:#x} is not whole, or of another kernel: it has {} bytes, {} here",
-                    vma.name(), vma.start(), vma.end() - vma.start(), len)));
-  };
-  for (const pb::Vma& vma : mm.vmas()) {
-    if (vma.kind() != pb::SPECIAL || vma.name() == "[vsyscall]") continue;
-    const std::uint64_t len = vma.end() - vma.start();
-    if (!policy.old_vdso.empty()) {
-      // The data of another kernel's vDSO is read by nobody any more.
-      if (vma.name() == "[vdso]" && (!seen.insert(vma.name()).second || len != policy.old_vdso.size()))
-        return not_whole(vma, policy.old_vdso.size());
-      continue;
-    }
-    auto same = std::ranges::find(ours, vma.name(), &SpecialMapping::name);
-    if (same == ours.end())
-      return fail(Error::conflict(fmt::format("mapping {} does not exist here: another kernel", vma.name())));
-    // The kernel moves them whole only (special_mapping_mremap()).
-    if (!seen.insert(vma.name()).second || len != same->end - same->start)
-      return not_whole(vma, same->end - same->start);
-  }
-  return {};
-}
-
-Result<void> plan_old_vdso(Planning& planning) {
-  if (planning.policy.old_vdso.empty()) return {};
-  PlanBuilder& plan = planning.plan;
-  const std::vector<SpecialMapping> ours = plan.environment().special_mappings();
-  auto vdso = std::ranges::find(ours, "[vdso]", &SpecialMapping::name);
-  if (vdso == ours.end()) return fail(Error::conflict("this kernel has no vDSO, which the tree had"));
-  const std::uint64_t address = plan.plan().staging_base + (vdso->start - ours.front().start);
-  TRY_ASSIGN(std::vector<std::byte> pages,
-             kernel::lead_over(planning.policy.old_vdso, planning.policy.vdso, address));
-  plan.phase("another kernel's vDSO");
-  OpId file = plan.call(kSelf, SYS_memfd_create, {Operand::data(plan.text("vdso")), MFD_CLOEXEC}, "old vDSO");
-  plan.call_expecting(kSelf, pages.size(), SYS_pwrite64,
-                      {Operand::result(file), Operand::data(plan.data(pages)), pages.size(), 0});
-  planning.old_vdso = Operand::result(file);
-  plan.plan().keeps_staging = true;
-  return {};
-}
-
 Result<void> plan_memory(Planning& planning, const pb::Process& process) {
   const ModelIndex& index = planning.plan.index();
   const pb::AddressSpace* mm = index.address_space(process.mm_id());
   if (mm == nullptr) return {};
   const pb::AddressSpace* born_with = index.address_space(planning.born_with[process.pid()]);
   TRY(MemoryPlanner(planning, process, *mm, born_with).run(), "pid {}", process.pid());
-  return {};
-}
-
-void plan_seals(Planning& planning, const pb::Process& process) {
-  const pb::AddressSpace* mm = planning.plan.index().address_space(process.mm_id());
-  if (mm == nullptr) return;
-  constexpr long kMseal = 462;  // since 6.10
-  for (const pb::Vma& vma : mm->vmas())
-    if ((vma.flags() & vm::kSealed) && vma.kind() != pb::SPECIAL)
-      planning.plan.call(process.pid(), kMseal, {vma.start(), vma.end() - vma.start(), 0}, "seal");
-}
-
-Result<void> plan_memory_end(Planning& planning, const pb::Process& process) {
-  const pb::AddressSpace* mm = planning.plan.index().address_space(process.mm_id());
-  if (mm == nullptr) return {};
-  PlanBuilder& plan = planning.plan;
-  Actor pid = process.pid();
-  TRY(plan_aio_rings(planning, process, *mm), "pid {}", pid);
-  // Before any mlock, which guards cannot be put into.
-  for (const pb::Extent& guard : mm->guards())
-    plan.call(pid, SYS_madvise, {guard.offset(), guard.length(), kGuardInstall}, "guard pages");
-  plan_keys(plan, pid, *mm);
-  for (const pb::Vma& vma : mm->vmas()) {
-    if (vma.kind() == pb::SPECIAL) continue;
-    std::uint64_t len = vma.end() - vma.start();
-    // An inherited mapping has the parent's protection; saying it again costs nothing where it is right.
-    int prot = protection(vma);
-    std::uint32_t key = vm::key(vma.flags());
-    bool execute_only = takes_execute_only_key(*mm, vma);
-    if (key != 0 && !execute_only)
-      plan.call(pid, SYS_pkey_mprotect, {vma.start(), len, prot, key});
-    else if ((writable_first(*mm, vma) && (prot & (PROT_READ | PROT_WRITE)) != (PROT_READ | PROT_WRITE)) ||
-             execute_only || planning.born_with[process.pid()] != 0)
-      plan.call(pid, SYS_mprotect, {vma.start(), len, prot});
-    for (const Advice& advice : kAdvices)
-      if (vma.flags() & advice.flag) plan.call(pid, SYS_madvise, {vma.start(), len, advice.advice});
-    if (!vma.name().empty())
-      plan.try_call(
-          pid, SYS_prctl,
-          {PR_SET_VMA, PR_SET_VMA_ANON_NAME, vma.start(), len, Operand::data(plan.text(vma.name()))}, "name");
-    if (vma.flags() & vm::kLocked)
-      plan.call(pid, SYS_mlock2, {vma.start(), len, vma.flags() & vm::kLockOnFault ? MLOCK_ONFAULT : 0},
-                "mlock");
-  }
-  if (mm->def_flags() & vm::kLocked)
-    plan.call(pid, SYS_mlockall, {MCL_FUTURE | (mm->def_flags() & vm::kLockOnFault ? MCL_ONFAULT : 0)});
-
-  prctl_mm_map fields{};
-  fields.start_code = mm->start_code();
-  fields.end_code = mm->end_code();
-  fields.start_data = mm->start_data();
-  fields.end_data = mm->end_data();
-  fields.start_brk = mm->start_brk();
-  fields.brk = mm->brk();
-  fields.start_stack = mm->start_stack();
-  fields.arg_start = mm->arg_start();
-  fields.arg_end = mm->arg_end();
-  fields.env_start = mm->env_start();
-  fields.env_end = mm->env_end();
-  fields.auxv_size = static_cast<std::uint32_t>(mm->auxv_size() * sizeof(std::uint64_t));
-  DataId block = plan.bytes_of(fields);
-  std::vector<std::uint64_t> auxv(mm->auxv().begin(), mm->auxv().end());
-  plan.fix(block, offsetof(prctl_mm_map, auxv), 8, Operand::data(plan.data(std::as_bytes(std::span(auxv)))));
-  Operand exe(-1);
-  if (const Operand* ours = kinds::exe_file(plan, mm->exe_file_id()))
-    exe = Operand::result(plan.op(Op::Code::Pull, pid, {*ours}, "executable"));
-  plan.fix(block, offsetof(prctl_mm_map, exe_fd), 4, exe);
-  plan.call(pid, SYS_prctl, {PR_SET_MM, PR_SET_MM_MAP, Operand::data(block), sizeof fields, 0}, "mm fields");
-  if (exe.type == Operand::Type::Result) plan.call(pid, SYS_close, {exe});
-  if (mm->thp_disabled())
-    plan.call(pid, SYS_prctl,
-              {PR_SET_THP_DISABLE, 1, mm->thp_except_advised() ? kThpExceptAdvised : 0, 0, 0});
-  else if (is_watched(*mm) || planning.policy.huge_pages_unasked ||
-           planning.late.contains(process.pid()))  // set for reading, or the parent's
-    plan.call(pid, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0});
-  if (mm->merge_any()) plan.call(pid, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 1, 0, 0, 0});
   return {};
 }
 
