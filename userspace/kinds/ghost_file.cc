@@ -85,8 +85,9 @@ Result<void> make_link(PlanBuilder& plan, const pb::FileObject& object, const pb
   if (ghost.target().empty() || ghost.target().size() >= PATH_MAX ||
       ghost.target().find('\0') != std::string::npos)
     return fail(Error::bad_image("deleted symbolic link: bad target"));
-  plan.call(kSelf, SYS_symlinkat, {Operand::data(plan.text(ghost.target())), AT_FDCWD, path},
-            "deleted symbolic link");
+  plan.undo_call(plan.call(kSelf, SYS_symlinkat, {Operand::data(plan.text(ghost.target())), AT_FDCWD, path},
+                           "deleted symbolic link"),
+                 SYS_unlink, {path});
   plan.call(kSelf, SYS_fchownat, {AT_FDCWD, path, ghost.uid(), ghost.gid(), AT_SYMLINK_NOFOLLOW});
   plan.call(kSelf, SYS_utimensat, {AT_FDCWD, path, ghost_times(plan, ghost), AT_SYMLINK_NOFOLLOW}, "times");
   OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC});
@@ -97,7 +98,8 @@ Result<void> make_link(PlanBuilder& plan, const pb::FileObject& object, const pb
 // A socket or device that was opened with O_PATH only: nobody has more of it than its place.
 void make_node(PlanBuilder& plan, const pb::File& file, const pb::FileObject& object,
                const pb::GhostFile& ghost, Operand path) {
-  plan.call(kSelf, SYS_mknod, {path, ghost.mode(), file.inode().rdev()}, "deleted node");
+  plan.undo_call(plan.call(kSelf, SYS_mknod, {path, ghost.mode(), file.inode().rdev()}, "deleted node"),
+                 SYS_unlink, {path});
   plan.call(kSelf, SYS_chmod, {path, ghost.mode() & 07777});
   plan.call(kSelf, SYS_fchownat, {AT_FDCWD, path, ghost.uid(), ghost.gid(), AT_SYMLINK_NOFOLLOW});
   plan.call(kSelf, SYS_utimensat, {AT_FDCWD, path, ghost_times(plan, ghost), AT_SYMLINK_NOFOLLOW}, "times");
@@ -120,7 +122,8 @@ void open_by_name(PlanBuilder& plan, const pb::File& first, const pb::FileObject
     Operand here = path;
     if (renamed) {
       here = Operand::data(plan.text(free_name(plan.environment(), plan.place(file.path().path()))));
-      plan.call(kSelf, SYS_linkat, {AT_FDCWD, path, AT_FDCWD, here, 0}, "another name of it");
+      plan.undo_call(plan.call(kSelf, SYS_linkat, {AT_FDCWD, path, AT_FDCWD, here, 0}, "another name of it"),
+                     SYS_unlink, {here});
     }
     OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, here, opening_flags(file) | O_CLOEXEC}, "file");
     if (renamed) plan.call(kSelf, SYS_unlink, {here});
@@ -210,6 +213,7 @@ Result<void> make_ghost(PlanBuilder& plan, const pb::File& file, const pb::FileO
     } else {
       OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600},
                           "deleted file");
+      plan.undo_call(fd, SYS_unlink, {path});
       plan.set_object(object.id(), Operand::result(fd));
     }
     open_by_name(plan, file, object, path);

@@ -108,16 +108,17 @@ Result<std::string> name_of(const pb::File& file) {
 // With the owner and mode that it had, whatever bpfckpt's are. The descriptor is close-on-exec in any case,
 // and mq_open(2) would keep that flag with the description.
 OpId plan_open(PlanBuilder& plan, const pb::File& file, const pb::MessageQueue& queue,
-               const std::string& name, std::uint32_t flags) {
+               const std::string& name, Operand path, std::uint32_t flags) {
   bool create = (flags & O_CREAT) != 0;
   Attributes attributes{};
   attributes.max_messages = static_cast<std::int64_t>(queue.max_messages());
   attributes.message_bytes = static_cast<std::int64_t>(queue.message_bytes());
   OpId fd = plan.call(kSelf, SYS_mq_open,
-                      {Operand::data(plan.text(name)), flags, file.inode().mode() & 07777,
+                      {path, flags, file.inode().mode() & 07777,
                        create ? Operand::data(plan.bytes_of(attributes)) : Operand(0)},
                       "message queue");
   if (create) {
+    if (!plan.environment().queue_exists(name)) plan.undo_call(fd, SYS_mq_unlink, {path});
     plan.call(kSelf, SYS_fchown, {Operand::result(fd), file.inode().uid(), file.inode().gid()});
     plan.call(kSelf, SYS_fchmod, {Operand::result(fd), file.inode().mode() & 07777});
   }
@@ -141,8 +142,9 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
   TRY_ASSIGN(std::string name, name_of(file));
   for (int i = 0; plan.environment().queue_exists(name); i++)
     name = fmt::format("{}.bpfckpt-{}", name.substr(0, name.rfind(".bpfckpt-")), i);
-  OpId fd = plan_open(plan, file, queue, name, O_RDWR | O_CREAT | O_EXCL);
-  plan.call(kSelf, SYS_mq_unlink, {Operand::data(plan.text(name))});
+  const Operand there = Operand::data(plan.text(name));
+  OpId fd = plan_open(plan, file, queue, name, there, O_RDWR | O_CREAT | O_EXCL);
+  plan.call(kSelf, SYS_mq_unlink, {there});
   // There is room for each: nothing waits.
   for (const pb::QueuedMessage& message : queue.queued())
     plan.call(kSelf, SYS_mq_timedsend,
@@ -165,7 +167,8 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
                    {AT_FDCWD, Operand::data(plan.text(file.path().path())), flags | O_CLOEXEC}, "file");
   } else {
     TRY_ASSIGN(std::string name, name_of(file));
-    fd = plan_open(plan, file, queue, name, flags | (queue.messages() == 0 ? O_CREAT : 0));
+    fd = plan_open(plan, file, queue, name, Operand::data(plan.text(name)),
+                   flags | (queue.messages() == 0 ? O_CREAT : 0));
   }
   // read(2) gives a line about the queue, from there on.
   if (file.position() != 0)

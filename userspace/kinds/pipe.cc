@@ -133,7 +133,9 @@ Result<void> make(PlanBuilder& plan, const pb::File& file, const pb::FileObject&
     DataId path = plan.text(file.path().path());
     if (file.path().deleted()) {
       path = plan.text(free_name(plan.environment(), file.path().path()));
-      plan.call(kSelf, SYS_mknod, {Operand::data(path), file.inode().mode(), 0}, "deleted fifo");
+      plan.undo_call(
+          plan.call(kSelf, SYS_mknod, {Operand::data(path), file.inode().mode(), 0}, "deleted fifo"),
+          SYS_unlink, {Operand::data(path)});
     }
     // Open for both, so that no later opening waits for the other side.
     OpId fd = plan.call(kSelf, SYS_openat, {AT_FDCWD, Operand::data(path), O_RDWR | O_NONBLOCK | O_CLOEXEC},

@@ -26,13 +26,17 @@ Result<void> make_place(PlanBuilder& plan, const pb::File& file, const pb::FileO
   DataId path = plan.text(free_name(plan.environment(), file.path().path()));
   switch (ghost.mode() & S_IFMT) {
     case S_IFLNK:
-      plan.call(kSelf, SYS_symlink, {Operand::data(plan.text(ghost.target())), Operand::data(path)},
-                "deleted symbolic link");
+      plan.undo_call(
+          plan.call(kSelf, SYS_symlink, {Operand::data(plan.text(ghost.target())), Operand::data(path)},
+                    "deleted symbolic link"),
+          SYS_unlink, {Operand::data(path)});
       break;
     case S_IFSOCK:
     case S_IFCHR:
     case S_IFBLK:
-      plan.call(kSelf, SYS_mknod, {Operand::data(path), ghost.mode(), file.inode().rdev()}, "deleted node");
+      plan.undo_call(plan.call(kSelf, SYS_mknod, {Operand::data(path), ghost.mode(), file.inode().rdev()},
+                               "deleted node"),
+                     SYS_unlink, {Operand::data(path)});
       plan.call(kSelf, SYS_chmod, {Operand::data(path), ghost.mode() & 07777});
       break;
     default:

@@ -10,10 +10,13 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <ranges>
+#include <set>
 #include <string_view>
 #include <thread>
 
@@ -83,8 +86,31 @@ Executor::~Executor() {
   for (auto& [tid, task] : seized_) task.bury();
   // Orphans become ours: run() made bpfckpt their reaper.
   for (auto& [pid, made] : made_) ::waitpid(made.pid, nullptr, __WALL);
-  for (const Plan::Undo& undo : plan_.undo) {
-    if (results_[undo.made] < 0) continue;
+  undo();
+}
+
+// The last that was made goes first: what is in a directory before the directory. What the plan itself does
+// away with later, by the same call, is done already where it came that far: the name can be somebody else's
+// by now.
+void Executor::undo() {
+  const auto key_of = [](const Op& op) {
+    std::array<std::uint64_t, 13> key{static_cast<std::uint64_t>(op.number)};
+    for (unsigned i = 0; i < op.arg_count; i++) {
+      key[1 + 2 * i] = static_cast<std::uint64_t>(op.args[i].type) << 32 | op.args[i].index;
+      key[2 + 2 * i] = op.args[i].value;
+    }
+    return key;
+  };
+  std::set<std::int32_t> numbers;
+  for (const Plan::Undo& undo : plan_.undo) numbers.insert(undo.op.number);
+  std::set<std::array<std::uint64_t, 13>> done;
+  for (std::size_t i = 0; i < plan_.ops.size() && !numbers.empty(); i++) {
+    const Op& op = plan_.ops[i];
+    if (op.actor == kSelf && op.code == Op::Code::Call && results_[i] >= 0 && numbers.contains(op.number))
+      done.insert(key_of(op));
+  }
+  for (const Plan::Undo& undo : plan_.undo | std::views::reverse) {
+    if (results_[undo.made] < 0 || done.contains(key_of(undo.op))) continue;
     std::array<std::uint64_t, 6> args{};
     for (unsigned i = 0; i < undo.op.arg_count; i++) args[i] = own_value(undo.op.args[i]);
     ::syscall(undo.op.number, args[0], args[1], args[2], args[3], args[4], args[5]);

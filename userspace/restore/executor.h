@@ -53,6 +53,7 @@ class Executor {
  private:
   class Lane;
 
+  void undo();
   Result<void> start_root();
   Result<void> run_ordered(const Phase& phase);
   Result<void> run_parallel(const Phase& phase);

@@ -37,7 +37,7 @@ class PlacesPlanner {
     }
     plan_.about(0);
     for (auto it = directories_.rbegin(); it != directories_.rend(); ++it)
-      plan_.call(kSelf, SYS_rmdir, {text(it->second.name)});
+      plan_.call(kSelf, SYS_rmdir, {it->second.there});
     for (auto& [path, directory] : directories_) finish(directory);
     for (auto& times : parents_) times->put_back();
     return {};
@@ -48,6 +48,7 @@ class PlacesPlanner {
     std::vector<const pb::File*> files;  // one for each object
     std::vector<const pb::Path*> working;
     std::string name;  // where it is made
+    Operand there;     // the same
     std::vector<std::pair<Operand, pb::GhostFile>> made;
   };
 
@@ -115,7 +116,9 @@ class PlacesPlanner {
     const std::string parent = kinds::directory_of(directory.name);
     if (is_directory(parent) && parents_told_.insert(parent).second)
       parents_.push_back(std::make_unique<kinds::DirectoryTimes>(plan_, text(parent)));
-    plan_.call(kSelf, SYS_mkdir, {text(directory.name), 0700}, "removed directory");
+    directory.there = text(directory.name);
+    const OpId made = plan_.call(kSelf, SYS_mkdir, {directory.there, 0700}, "removed directory");
+    plan_.undo_call(made, SYS_rmdir, {directory.there});
     std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> by_inode;
     for (const pb::File* file : directory.files) {
       const pb::FileObject* object = plan_.index().object(file->object_id());

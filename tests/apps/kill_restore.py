@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# ctest-timeout: 900
+"""100 times kill -9 of the real `bpfckpt restore` at a random moment: no process of a half-made tree is left, and a new
+restore works. A tree that ran already when bpfckpt died is whole: it checks itself, memory, files and sharing."""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import ckpt
+from rich_tree import RichTree
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "100"))
+
+
+def restore(kill_after_s=None):
+    """True, or False if it was killed."""
+    process = subprocess.Popen([ckpt.BPFCKPT, "restore", "-d", "-D", tree.app.images()], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if kill_after_s is not None:
+        time.sleep(kill_after_s)
+        process.send_signal(signal.SIGKILL)
+    status = process.wait()
+    if status not in (0, -signal.SIGKILL):
+        ckpt.fail(f"restore exits with {status}: {process.stderr.read().decode(errors='replace')}")
+    process.stderr.close()
+    return status == 0
+
+
+def is_settled():
+    ckpt.REAPER.reap()
+    return tree.is_checked(token) or not ckpt.descendants(os.getpid())
+
+
+def expect_whole():
+    tree.wait_checked(token)
+    if tree.names() != names_with_tree:
+        ckpt.fail(f"restored, there are {tree.names()}, and were {names_with_tree}")
+
+
+if ckpt.NO_CHECKPOINT:
+    ckpt.skip("a checkpoint")
+tree = RichTree()
+names_with_tree = tree.names()
+tree.app.dump()
+begin = time.monotonic()
+token = tree.ask()
+restore()
+length = time.monotonic() - begin
+expect_whole()
+tree.kill()
+killed = whole = completed = 0
+while killed < ROUNDS:
+    token = tree.ask()
+    begin = time.monotonic()
+    if restore(random.uniform(0, length * 1.1)):
+        completed += 1
+        length = (length + time.monotonic() - begin) / 2
+        expect_whole()
+    else:
+        killed += 1
+        ckpt.wait_until("all of the tree to be there, or nothing of it", is_settled)
+        whole += tree.is_checked(token)
+    tree.kill()
+    if completed > 10 * ROUNDS:
+        ckpt.fail(f"only {killed} restores were caught alive")
+# The last word is a restore's that nobody kills.
+token = tree.ask()
+restore()
+expect_whole()
+tree.kill()
+print(f"{killed} killed, {whole} of them when the tree ran already, {completed} completed, {length * 1000:.0f} ms a restore")
