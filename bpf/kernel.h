@@ -148,11 +148,21 @@ struct kernel_cap {
 	char bytes[8];
 };
 
+/* Of a keyring: `keys` is in a union with what other keys hold. With CONFIG_KEYS. */
+struct assoc_array {
+	unsigned long nr_leaves_on_tree;
+};
+
+struct key {
+	struct assoc_array keys;
+};
+
 struct cred {
 	kuid_t uid, suid, euid, fsuid;
 	kgid_t gid, sgid, egid, fsgid;
 	unsigned int securebits;
 	struct kernel_cap cap_inheritable, cap_permitted, cap_effective, cap_bset, cap_ambient;
+	struct key *session_keyring, *process_keyring, *thread_keyring;
 	struct user_namespace *user_ns;
 	struct group_info *group_info;
 	void *security;

@@ -221,6 +221,12 @@ struct sched_entity {
 	__u64 slice;
 };
 
+/* sched_setattr(2): SCHED_FLAG_UTIL_CLAMP_MIN and _MAX. With CONFIG_UCLAMP_TASK. */
+struct uclamp_se {
+	unsigned int value : 11;
+	unsigned int user_defined : 1;	/* else the system's default */
+};
+
 struct io_context {
 	unsigned short ioprio;
 };
@@ -298,6 +304,7 @@ struct task_struct {
 	unsigned int rt_priority;
 	struct sched_entity se;
 	struct sched_dl_entity dl;
+	struct uclamp_se uclamp_req[2];	/* UCLAMP_MIN, UCLAMP_MAX */
 	unsigned long core_cookie;	/* with CONFIG_SCHED_CORE */
 	unsigned int policy;
 	const struct cpumask *cpus_ptr;

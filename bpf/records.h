@@ -318,6 +318,8 @@ enum task_record_flags {
 	TASK_COMPAT = 2048,	/* x86: was in 32-bit mode when it entered the kernel */
 	TASK_CORE_COOKIE = 4096,	/* prctl(PR_SCHED_CORE) */
 	TASK_SHADOW_STACK = 8192,	/* x86: arch_prctl(ARCH_SHSTK_ENABLE) */
+	TASK_UTIL_MIN = 16384,	/* util_min was set by sched_setattr(2) */
+	TASK_UTIL_MAX = 32768,	/* util_max */
 	TASK_SECCOMP_NOTIFY = 256,	/* a seccomp filter has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER) */
 };
 
@@ -389,8 +391,10 @@ struct task_record {
 	__u32 ns_tid[RECORD_NS_LEVELS];	/* from the initial namespace inwards, ns_level + 1 of them */
 	char comm[16];
 	__u32 registered_rings;	/* slots that IORING_REGISTER_RING_FDS filled */
+	__u32 util_min;		/* of 1024: utilization clamps */
+	__u32 util_max;
 };
-BPFCKPT_SIZE(struct task_record, 672);
+BPFCKPT_SIZE(struct task_record, 680);
 
 struct itimer_part {
 	__u64 value_ns;		/* real: absolute CLOCK_MONOTONIC; virtual and prof: absolute CPU time; 0: not armed */
@@ -431,7 +435,7 @@ struct process_record {
 	__u32 flags;		/* enum process_flags */
 	__u32 timers;		/* POSIX timers there are */
 	__u32 cgroup_len;
-	__u32 pad;
+	__s32 ptracer;		/* prctl(PR_SET_PTRACER): a thread's number; -1: anybody; 0: nobody */
 };
 BPFCKPT_SIZE(struct process_record, 456);
 
@@ -548,6 +552,7 @@ struct cred_record {
 	__u64 cap_bounding;
 	__u64 cap_ambient;
 	__u64 security[RECORD_SECURITY_WORDS];	/* pointers and numbers of the modules; beyond the last one anything */
+	__u64 session_keyring;	/* struct key */
 	__u32 ruid;
 	__u32 euid;
 	__u32 suid;
@@ -559,9 +564,11 @@ struct cred_record {
 	__u32 securebits;
 	__u32 groups;
 	__u32 tid;
+	__u32 own_keys;		/* in the keyrings of the thread and of the process */
+	__u32 session_keys;	/* in that of the session */
 	__u32 pad;
 };
-BPFCKPT_SIZE(struct cred_record, 232);
+BPFCKPT_SIZE(struct cred_record, 248);
 
 struct summary_record {
 	struct record_head head;

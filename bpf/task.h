@@ -146,6 +146,18 @@ static __always_inline void fill_segments(const struct task_struct *task, const 
 		record->flags |= TASK_IO_PORTS;
 }
 
+static __always_inline void fill_clamps(const struct task_struct *task, struct task_record *record)
+{
+	if (!bpf_core_field_exists(task->uclamp_req))
+		return;
+	record->util_min = BPF_CORE_READ_BITFIELD_PROBED(task, uclamp_req[0].value);
+	record->util_max = BPF_CORE_READ_BITFIELD_PROBED(task, uclamp_req[1].value);
+	if (BPF_CORE_READ_BITFIELD_PROBED(task, uclamp_req[0].user_defined))
+		record->flags |= TASK_UTIL_MIN;
+	if (BPF_CORE_READ_BITFIELD_PROBED(task, uclamp_req[1].user_defined))
+		record->flags |= TASK_UTIL_MAX;
+}
+
 static __always_inline void fill_flags(const struct task_struct *task, struct task_record *record)
 {
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, sched_reset_on_fork))
@@ -242,6 +254,7 @@ static __always_inline void fill_task(struct task_struct *task, __u32 level, str
 		record->flags |= TASK_LEADER;
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), task->comm);
 	fill_flags(task, record);
+	fill_clamps(task, record);
 	fill_segments(task, regs, record);
 	fill_seccomp(task, record);
 	fill_robust_and_rseq(task, record);

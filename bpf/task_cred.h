@@ -11,6 +11,20 @@ static __always_inline __u64 capabilities(const struct cred *cred, __u64 offset)
 	return read_at(__u64, (const void *)cred + offset);
 }
 
+static __always_inline __u32 keys_in(const struct key *keyring)
+{
+	return keyring ? BPF_CORE_READ(keyring, keys.nr_leaves_on_tree) : 0;
+}
+
+static __always_inline void fill_keys(const struct cred *cred, struct cred_record *record)
+{
+	if (!bpf_core_field_exists(cred->session_keyring))
+		return;
+	record->session_keyring = (__u64)BPF_CORE_READ(cred, session_keyring);
+	record->session_keys = keys_in(BPF_CORE_READ(cred, session_keyring));
+	record->own_keys = keys_in(BPF_CORE_READ(cred, thread_keyring)) + keys_in(BPF_CORE_READ(cred, process_keyring));
+}
+
 static __always_inline void write_cred(struct seq_file *seq, struct scratch *slot, struct task_struct *task, __u32 level)
 {
 	struct cred_record *record = &slot->cred;
@@ -37,6 +51,7 @@ static __always_inline void write_cred(struct seq_file *seq, struct scratch *slo
 	record->cap_ambient = capabilities(cred, bpf_core_field_offset(struct cred, cap_ambient));
 	if (bpf_core_field_exists(cred->security))
 		bpf_probe_read_kernel(record->security, sizeof(record->security), BPF_CORE_READ(cred, security));
+	fill_keys(cred, record);
 	record->groups = BPF_CORE_READ(groups, ngroups);
 	bytes = record->groups * sizeof(__u32);
 	if (record->groups > RECORD_GROUPS)

@@ -8,7 +8,11 @@
 #include "bpf/kinds/tty.h"
 #include "bpf/timers.h"
 
+/* security/yama/yama_lsm.c:ptracer_relations, a list: set by the loader; 0: there is no Yama, or it does not show. */
+const volatile __u64 ptracer_relations = 0;
+
 enum {
+	RELATIONS = 8192,
 	CGROUP_DEPTH = 32,
 	CGROUP_NAME = 128,
 };
@@ -73,6 +77,54 @@ static __always_inline void fill_itimers(const struct signal_struct *signal, str
 	record->itimer_virtual.interval_ns = BPF_CORE_READ(signal, it[1].incr);
 }
 
+/* The same file's, and the same since 3.5. No CO-RE: most kernels' types are without it (collect/programs.cc). */
+struct ptrace_relation_ {
+	const struct task_struct *tracer; /* null: anybody */
+	const struct task_struct *tracee; /* a leader */
+	__u8 invalid;
+	struct {
+		__u64 next, prev;
+	} node;
+};
+
+struct relation_walk {
+	__u64 node;
+	const struct task_struct *leader;
+	struct ptrace_relation_ found;
+};
+
+static long find_relation(__u32 i __attribute__((unused)), struct relation_walk *walk)
+{
+	struct ptrace_relation_ relation = {};
+
+	if (!walk->node || walk->node == ptracer_relations)
+		return 1;
+	bpf_probe_read_kernel(&relation, sizeof(relation),
+			      (const void *)(walk->node - offsetof(struct ptrace_relation_, node)));
+	if (relation.tracee == walk->leader && !relation.invalid) {
+		walk->found = relation;
+		return 1;
+	}
+	walk->node = relation.node.next;
+	return 0;
+}
+
+static __always_inline __s32 find_ptracer(const struct task_struct *task, __u32 level)
+{
+	struct relation_walk walk = {};
+	const struct task_struct *tracer;
+
+	if (!ptracer_relations)
+		return 0;
+	walk.node = read_at(__u64, ptracer_relations);
+	walk.leader = BPF_CORE_READ(task, group_leader);
+	bpf_loop(RELATIONS, find_relation, &walk, 0);
+	if (!walk.found.tracee)
+		return 0;
+	tracer = walk.found.tracer; /* BPF_CORE_READ() would have relocated the way to it, too */
+	return tracer ? pid_number(BPF_CORE_READ(tracer, thread_pid), level) : -1;
+}
+
 static __always_inline void write_process(struct seq_file *seq, struct scratch *slot, struct task_struct *task,
 					  __u32 level)
 {
@@ -108,6 +160,7 @@ static __always_inline void write_process(struct seq_file *seq, struct scratch *
 	tty = BPF_CORE_READ(signal, tty);
 	if (tty)
 		describe_tty(tty, level, &record->tty);
+	record->ptracer = find_ptracer(task, level);
 	record->timers = count_timers(BPF_CORE_READ(task, signal));
 	record->cgroup_id = BPF_CORE_READ(node, id);
 	record->cgroup_len = node ? fill_cgroup(node, slot->path, slot->path2) : 0;

@@ -9,8 +9,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 import ckpt
 
 # Binary interfaces that the design allows; everything else below /proc/PID is text or a way around the kernel's objects.
-# ns: bpfckpt's own, which have no text either.
-ALLOWED = {"pagemap", "map_files", "mem", "ns"}
+# ns: bpfckpt's own, which have no text either. attr: what a security module calls a task, one word that is only compared,
+# and has no other way out.
+ALLOWED = {"pagemap", "map_files", "mem", "ns", "attr"}
 CALLS = "open,openat,openat2,readlink,readlinkat,stat,lstat,newfstatat,statx,access,faccessat,faccessat2,execve,execveat"
 TASK_FILE = re.compile(r'"/proc/(?:\d+|self|thread-self)(?:/task/\d+)?/([a-z_]+)')
 PROGRAM = r"""

@@ -66,6 +66,8 @@ pb::Scheduling to_scheduling(const task_record& task) {
   scheduling.set_deadline_period_ns(task.dl_period_ns);
   scheduling.set_deadline_flags(task.dl_flags & (kReclaim | kDeadlineOverrun));
   scheduling.set_slice_ns(task.slice_ns);
+  if ((task.flags & TASK_UTIL_MIN) != 0) scheduling.set_util_min(task.util_min);
+  if ((task.flags & TASK_UTIL_MAX) != 0) scheduling.set_util_max(task.util_max);
   scheduling.set_reset_on_fork((task.flags & TASK_RESET_ON_FORK) != 0);
   return scheduling;
 }
@@ -223,17 +225,23 @@ std::string Builder::foreign_namespaces(const Group& group) const {
 
 void Builder::fill_obstacles(const Group& group, pb::Process& process) {
   std::uint32_t flags = 0;
-  bool groups = false, landlock = false;
+  bool groups = false, landlock = false, keys = false;
+  std::string label;
   for (const task_record* task : group.threads) {
     flags |= task->flags;
     groups |= too_many_groups_.contains(task->cred);
     landlock |= in_landlock_domain_.contains(task->cred);
+    if (auto it = labels_not_kept_.find(task->cred); it != labels_not_kept_.end() && !exited(*task))
+      label = it->second;
+    if (with_keys_.contains(task->cred) && !exited(*task)) keys = true;
   }
   if ((group.threads.front()->task_flags & kPfKthread) != 0) process.add_obstacles(kKernelThread);
   if (const std::string names = foreign_namespaces(group); !names.empty())
     process.add_obstacles(std::string(kForeignNamespaces) + names);
   if (groups) process.add_obstacles("more-groups-than-can-be-read");
   if (landlock) process.add_obstacles(kLandlockDomain);
+  if (!label.empty()) process.add_obstacles(std::string(kSecurityLabel) + label);
+  if (keys) process.add_obstacles(kKeyring);
   if ((flags & TASK_CORE_COOKIE) != 0) process.add_obstacles("core-scheduling");
   if ((flags & TASK_SHADOW_STACK) != 0) process.add_obstacles("shadow-stack");
   if (group.mm != nullptr && (group.mm->flags & MM_TAGGED) != 0) process.add_obstacles("tagged-addresses");
@@ -270,6 +278,18 @@ std::uint32_t Builder::namespaces_id(const ns_part& ns) {
   return it->second;
 }
 
+// AppArmor's is asked for again at the end of a restore; of others a restored process has bpfckpt's.
+void Builder::add_label(const cred_record& record, pb::Credentials& message) {
+  const Records::Label* label = records_.label(record.cred);
+  if (label == nullptr) return;
+  message.set_security_label(printable(label->text));
+  const TaskMarks& marks = records_.marks();
+  if (!label->more.empty())
+    labels_not_kept_[record.cred] = printable(fmt::format("{}; {}", label->text, label->more));
+  else if (!marks.apparmor && label->text != marks.own_label)
+    labels_not_kept_[record.cred] = message.security_label();
+}
+
 void Builder::add_credentials(const cred_record& record) {
   const std::uint32_t id = credentials_ids_.intern(record.cred).id;
   if (id == 0 || !credentials_added_.insert(id).second) return;
@@ -293,6 +313,12 @@ void Builder::add_credentials(const cred_record& record) {
   if (const int word = records_.marks().landlock_word;
       word >= 0 && record.security[word] != records_.marks().own_security[static_cast<std::size_t>(word)])
     in_landlock_domain_.insert(record.cred);
+  add_label(record, message);
+  if (record.own_keys != 0) with_keys_.insert(record.cred);
+  if (record.session_keyring != records_.marks().own_session_keyring) {
+    message.set_own_session_keyring(true);
+    message.set_session_keys(record.session_keys);
+  }
   const auto bytes = trailing(record);
   if (record.groups * sizeof(std::uint32_t) > bytes.size()) {
     too_many_groups_.insert(record.cred);
@@ -344,6 +370,7 @@ void Builder::fill_process(std::uint32_t tgid, Group& group) {
   }
   process.set_child_subreaper((record.flags & PROCESS_SUBREAPER) != 0);
   process.set_oom_score_adj(record.oom_score_adj);
+  process.set_ptracer(record.ptracer);
   process.set_namespaces_id(namespaces_id(living->ns));
   if (record.cgroup_len > 1)
     process.set_cgroup(std::string(reinterpret_cast<const char*>(&record + 1), record.cgroup_len - 1));

@@ -56,6 +56,7 @@ class Builder {
   pb::Thread to_thread(const task_record& record);
   std::uint32_t namespaces_id(const ns_part& ns);
   void add_credentials(const cred_record& record);
+  void add_label(const cred_record& record, pb::Credentials& message);
   void add_fs_context(const fs_record& record);
 
   // memory.cc
@@ -107,9 +108,11 @@ class Builder {
     const file_record* record;
   };
   std::vector<Uring> urings_;
-  std::unordered_map<std::uint64_t, std::uint32_t> eventfds_;  // by eventfd_ctx: file ids
-  std::unordered_set<std::uint64_t> too_many_groups_;          // cred
-  std::unordered_set<std::uint64_t> in_landlock_domain_;       // cred
+  std::unordered_map<std::uint64_t, std::uint32_t> eventfds_;       // by eventfd_ctx: file ids
+  std::unordered_set<std::uint64_t> too_many_groups_;               // cred
+  std::unordered_set<std::uint64_t> in_landlock_domain_;            // cred
+  std::unordered_map<std::uint64_t, std::string> labels_not_kept_;  // by cred
+  std::unordered_set<std::uint64_t> with_keys_;                     // cred
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
       overlay_inodes_;  // device, number -> inode
   std::unordered_map<std::uint32_t, pb::AddressSpace*> spaces_;

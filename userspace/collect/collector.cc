@@ -13,6 +13,7 @@
 
 #include "collect/clocks.h"
 #include "collect/in_flight.h"
+#include "collect/labels.h"
 #include "collect/peers.h"
 #include "collect/programs.h"
 #include "collect/reader.h"
@@ -86,6 +87,7 @@ struct Collector::Impl {
   Records listed;  // of the last list(), for its memory
   collect::TaskMarks marks;
   bool landlock_sought = false;
+  collect::Labels labels;
 
   Result<std::vector<TaskSummary>> list();
   Result<Records> collect(std::span<const pid_t> tgids, Tasks tasks, const collect::Snapshot* snapshot);
@@ -107,6 +109,8 @@ Result<Collector> Collector::open(const Options& options) {
   TRY_ASSIGN(impl->list_link, collect::make_link(impl->programs.fd(Program::ListTasks), Scope::everything()));
   TRY(impl->spare.prepare(kPrepareBytes));
   TRY_ASSIGN(impl->marks, collect::find_task_marks(impl->programs, impl->spare));
+  impl->marks.own_label = impl->labels.own();
+  impl->marks.apparmor = impl->labels.module() == kernel::LabelModule::AppArmor;
   return Collector(std::move(impl));
 }
 
@@ -345,6 +349,7 @@ Result<Records> Collector::Impl::collect(std::span<const pid_t> tgids, Tasks tas
   }
   TRY(reading.lists(), "lists of files");
   TRY(find_landlock_word(records));
+  TRY(labels.read(records));
   records.set_marks(marks);
   return records;
 }

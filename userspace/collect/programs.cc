@@ -13,6 +13,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <sstream>
 #include <string_view>
@@ -69,6 +70,16 @@ Result<ProgramFds> open_pins(const std::string& directory) {
 // that it takes by itself, which it reads twice then.
 enum class Types { OfKernelAndModules, OfKernel };
 
+// The list in which Yama keeps who may trace whom: no type leads there, but all symbols of data are told by
+// kernels with CONFIG_KALLSYMS_ALL. 0: no Yama, or no such kernel, or it is not for us to know.
+std::uint64_t find_ptracer_relations() {
+  if (::access("/proc/sys/kernel/yama", F_OK) != 0) return 0;
+  std::ifstream symbols("/proc/kallsyms");
+  for (std::string line; std::getline(symbols, line);)
+    if (line.ends_with(" ptracer_relations")) return std::strtoull(line.c_str(), nullptr, 16);
+  return 0;
+}
+
 // 0, or -errno of what could not be loaded.
 Result<int> try_load(Types types, Skeleton& skeleton) {
   LIBBPF_OPTS(bpf_object_open_opts, options);
@@ -78,6 +89,7 @@ Result<int> try_load(Types types, Skeleton& skeleton) {
   const int cpus = ::libbpf_num_possible_cpus();
   if (cpus < 0) return fail(Error::system("possible cpus", -cpus));
   skeleton->rodata->cpu_mask_bytes = static_cast<__u32>((cpus + 63) / 64 * 8);
+  skeleton->rodata->ptracer_relations = find_ptracer_relations();
   return bpfckpt_bpf::load(skeleton.get());
 }
 

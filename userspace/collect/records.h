@@ -36,6 +36,11 @@ struct TaskMarks {
   // cred_record.security of ourselves, and which word of it is the Landlock domain; -1: not known.
   Security own_security{};
   int landlock_word = -1;
+  // Of ourselves; null: there is none.
+  std::uint64_t own_session_keyring = 0;
+  // What a security module calls us; empty: none labels tasks.
+  std::string own_label;
+  bool apparmor = false;
 };
 
 // One reading of the iterators; move-only. Memory is taken in large populated pieces, the first of them by
@@ -93,6 +98,16 @@ class Records {
   void add_visible_file(std::uint64_t file, VisibleFile visible) {
     visible_.emplace(file, std::move(visible));
   }
+  // What a security module calls the tasks with these credentials, and what else they asked it for.
+  struct Label {
+    std::string text, more;
+  };
+  void add_label(std::uint64_t cred, const Label& label) { labels_.emplace(cred, label); }
+  const Label* label(std::uint64_t cred) const {
+    auto it = labels_.find(cred);
+    return it == labels_.end() ? nullptr : &it->second;
+  }
+
   const VisibleFile* visible_file(std::uint64_t file) const {
     auto it = visible_.find(file);
     return it == visible_.end() ? nullptr : &it->second;
@@ -111,6 +126,7 @@ class Records {
   std::size_t current_ = 0;  // the piece that is written to; those after it are empty
   std::vector<ClockSample> clocks_;
   std::unordered_map<std::uint64_t, VisibleFile> visible_;
+  std::unordered_map<std::uint64_t, Label> labels_;
 };
 
 // `head` as the record that its type says; null if it is too short to be one.

@@ -19,6 +19,7 @@ struct Own {
   ns_part namespaces{};
   std::uint64_t thread_flags = 0;
   TaskMarks::Security security{};
+  std::uint64_t session_keyring = 0;
 };
 
 // What the records say of the calling thread.
@@ -37,8 +38,9 @@ Result<Own> read_own(int link, Records& scratch) {
   // Of a leader's credentials there is one record for all threads that share them.
   TRY(scratch.for_each([&](const record_head& head) -> Result<void> {
     auto cred = head.type == RECORD_CRED ? as<cred_record>(head) : nullptr;
-    if (cred != nullptr && cred->cred == own->cred)
-      std::ranges::copy(cred->security, result.security.begin());
+    if (cred == nullptr || cred->cred != own->cred) return {};
+    std::ranges::copy(cred->security, result.security.begin());
+    result.session_keyring = cred->session_keyring;
     return {};
   }));
   return result;
@@ -92,6 +94,7 @@ Result<TaskMarks> find_task_marks(const Programs& programs, Records& scratch) {
   TRY_ASSIGN(const Own own, read_own(link.get(), scratch));
   marks.own_namespaces = own.namespaces;
   marks.own_security = own.security;
+  marks.own_session_keyring = own.session_keyring;
   TRY_ASSIGN(marks.no_tsc, find_bit(link.get(), scratch, set_no_tsc));
   TRY_ASSIGN(marks.no_cpuid, find_bit(link.get(), scratch, set_no_cpuid));
   scratch.clear();

@@ -17,6 +17,7 @@
 #include "kinds/tcp.h"
 #include "model/details.h"
 #include "model/obstacles.h"
+#include "model/tracer.h"
 #include "model/vm_flags.h"
 
 namespace bpfckpt::diagnose {
@@ -99,6 +100,16 @@ class Finder {
         add_process(unsupported(obstacle,
                                 "it is in a Landlock domain (landlock_restrict_self(2)), whose rules the "
                                 "kernel tells nobody"));
+      else if (obstacle.starts_with(kSecurityLabel))
+        add_process(unsupported(
+            "security-label",
+            fmt::format("a security module knows it as '{}', which cannot be given to a restored process",
+                        obstacle.substr(kSecurityLabel.size()))));
+      else if (obstacle == kKeyring)
+        add_process(
+            unsupported(obstacle,
+                        "it holds keys in a keyring of its thread or process (add_key(2)), whose numbers "
+                        "cannot be given again"));
       else if (obstacle == kUringWithoutDescriptor)
         add_process(
             unsupported(obstacle,
@@ -108,12 +119,33 @@ class Finder {
         add_process(unsupported(obstacle, fmt::format("it uses {}, which is not supported yet", obstacle)));
     }
     if (process.state() == pb::ZOMBIE) return;
+    look_at_what_is_lost(process);
     look_at_sharing(process, process.mm_id(), &pb::Process::mm_id, "memory");
     look_at_sharing(process, process.fd_table_id(), &pb::Process::fd_table_id, "descriptors");
     look_at_sharing(process, process.fs_id(), &pb::Process::fs_id, "the working directory");
     if (const pb::FsContext* fs = index_.fs_context(process.fs_id()); fs != nullptr && fs->root().deleted())
       add_process(
           unsupported("root-removed", fmt::format("its root directory {} was removed", fs->root().path())));
+  }
+
+  // What hardly any program would miss.
+  void look_at_what_is_lost(const pb::Process& process) {
+    if (is_tracer_outside(model_, process))
+      add_process(
+          {Verdict::Ok, "ptracer-outside",
+           fmt::format(
+               "it lets process {} outside of the tree trace it (PR_SET_PTRACER): not so any more when "
+               "it is restored",
+               process.ptracer()),
+           ""});
+    if (process.threads_size() == 0) return;
+    const pb::Credentials* credentials = index_.credentials(process.threads(0).credentials_id());
+    if (credentials != nullptr && credentials->own_session_keyring() && credentials->session_keys() != 0)
+      add_process(
+          {Verdict::Ok, "session-keyring",
+           fmt::format("{} keys are in the keyring of its session, and not in that of a restored tree",
+                       credentials->session_keys()),
+           ""});
   }
 
   // What processes share is made by the fork itself, and so only between parent and child. Parents come

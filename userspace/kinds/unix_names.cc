@@ -84,7 +84,8 @@ Actor Callers::actor_for(const pb::PeerCredentials& who) const {
 }
 
 bool Callers::become(Actor actor, const pb::PeerCredentials& who) {
-  if (who.uid() == 0 && who.gid() == 0 && who.groups().empty()) return false;
+  const Environment::Ids own = plan_.environment().ids();
+  if (who.uid() == own.euid && who.gid() == own.egid && who.groups().empty()) return false;
   const std::vector<std::uint32_t> groups(who.groups().begin(), who.groups().end());
   const DataId block = plan_.data(std::as_bytes(std::span(groups)));
   plan_.call(actor, SYS_setgroups, {groups.size(), groups.empty() ? Operand(0) : Operand::data(block)});
@@ -95,8 +96,9 @@ bool Callers::become(Actor actor, const pb::PeerCredentials& who) {
 
 // Groups are set once more with all other ids, at the end.
 void Callers::become_again(Actor actor) {
-  plan_.call(actor, SYS_setresuid, {kKeep, 0, kKeep});
-  plan_.call(actor, SYS_setresgid, {kKeep, 0, kKeep});
+  const Environment::Ids own = plan_.environment().ids();
+  plan_.call(actor, SYS_setresuid, {kKeep, own.euid, kKeep});
+  plan_.call(actor, SYS_setresgid, {kKeep, own.egid, kKeep});
   plan_.call(actor, SYS_setgroups, {0, 0});
 }
 

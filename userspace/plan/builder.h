@@ -44,6 +44,14 @@ class Environment {
   virtual bool queue_exists(const std::string& name) const = 0;
   // Is there a System V segment of that id?
   virtual bool segment_exists(std::uint32_t) const { return false; }
+  // Of bpfckpt, and so of what it starts: root's, or another user's who has root's capabilities.
+  struct Ids {
+    std::uint32_t ruid = 0, euid = 0, suid = 0, egid = 0;
+  };
+  virtual Ids ids() const { return {}; }
+  // What a security module calls bpfckpt, and so what it starts (kernel/security_label.h); empty: none labels
+  // tasks.
+  virtual std::string security_label() const { return {}; }
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
   // Cpus that may ever be there.

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/fd.h"
+#include "kernel/security_label.h"
 
 namespace bpfckpt::restore {
 
@@ -70,6 +71,18 @@ bool HostEnvironment::queue_exists(const std::string& name) const {
 bool HostEnvironment::segment_exists(std::uint32_t id) const {
   shmid_ds facts{};
   return ::shmctl(static_cast<int>(id), IPC_STAT, &facts) == 0 || errno == EACCES;
+}
+
+Environment::Ids HostEnvironment::ids() const {
+  Ids ids;
+  ::getresuid(&ids.ruid, &ids.euid, &ids.suid);
+  ids.egid = ::getegid();
+  return ids;
+}
+
+std::string HostEnvironment::security_label() const {
+  if (!security_label_) security_label_ = kernel::own_label().value_or("");
+  return *security_label_;
 }
 
 std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {

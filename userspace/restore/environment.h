@@ -23,13 +23,16 @@ class HostEnvironment : public Environment {
   int last_capability() const override;
   bool queue_exists(const std::string& name) const override;
   bool segment_exists(std::uint32_t id) const override;
+  Ids ids() const override;
+  std::string security_label() const override;
   std::int64_t clock_ns(clockid_t clock) const override;
   std::uint32_t possible_cpus() const override;
   SocketBuffers socket_buffers() const override;
 
  private:
   std::vector<SpecialMapping> special_;
-  mutable int last_capability_ = -1;  // asked for each thread: found out once
+  mutable int last_capability_ = -1;                   // asked for each thread: found out once
+  mutable std::optional<std::string> security_label_;  // so is this
   mutable std::optional<SocketBuffers> socket_buffers_;
 };
 

@@ -373,14 +373,16 @@ void plan_owner(PlanBuilder& plan, const pb::FileOwner& owner, Operand fd) {
   // so we are he for a moment. Root's capabilities are permitted meanwhile, and effective again with euid 0;
   // what may look at us is reset by each change (kernel/cred.c:commit_creds()). Without CAP_SETUID nothing
   // happens, and then it was our own user's process.
-  const bool other = owner.pid() != 0 && (owner.uid() != 0 || owner.euid() != 0);
+  const Environment::Ids own = plan.environment().ids();
+  const bool other = owner.pid() != 0 && (owner.uid() != own.ruid || owner.euid() != own.euid);
   if (other)
-    plan.try_call(kSelf, SYS_setresuid, {owner.uid(), owner.euid(), 0}, "as who named the owner of file");
+    plan.try_call(kSelf, SYS_setresuid, {owner.uid(), owner.euid(), own.euid},
+                  "as who named the owner of file");
   // The owner may be gone since; fcntl(2) then says ESRCH, and nobody would get a signal either way.
   if (owner.pid() != 0)
     plan.try_call(kSelf, SYS_fcntl, {fd, F_SETOWN_EX, Operand::data(plan.bytes_of(whom))}, "owner of file");
   if (other) {
-    plan.try_call(kSelf, SYS_setresuid, {0, 0, 0});
+    plan.try_call(kSelf, SYS_setresuid, {own.ruid, own.euid, own.suid});
     plan.try_call(kSelf, SYS_prctl, {PR_SET_DUMPABLE, 1, 0, 0, 0});
   }
   if (owner.signal() != 0) plan.call(kSelf, SYS_fcntl, {fd, F_SETSIG, owner.signal()}, "signal of file");

@@ -2,6 +2,7 @@
 #include "restore/planner.h"
 
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -98,6 +99,11 @@ void plan_root(Planning& planning) {
   plan.try_call(root, SYS_prctl, {PR_SET_THP_DISABLE, 0, 0, 0, 0}, "huge pages");
   plan.try_call(root, SYS_prctl, {67 /*PR_SET_MEMORY_MERGE*/, 0, 0, 0, 0}, "merging of pages");
   plan.try_call(root, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, 0}, "io priority");
+  plan_no_clamps(plan, root);
+  // The keys of who restores are not for a tree that was not of the same session; one of its own is empty.
+  if (std::ranges::any_of(planning.model().tasks.credentials(),
+                          [](const pb::Credentials& c) { return c.own_session_keyring(); }))
+    plan.try_call(root, SYS_keyctl, {KEYCTL_JOIN_SESSION_KEYRING, 0}, "session keyring");
 }
 
 // `plan_one` is called for one process of each address space, when it exists.
@@ -161,7 +167,7 @@ void assign_slots(Planning& planning) {
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));
@@ -196,6 +202,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   plan_zombies(planning);
   plan_drain_sigchld(planning);
   plan_seccomp(planning);
+  plan_label_files(planning);
   builder.phase("state");
   for (const pb::Process& process : processes) {
     if (!lives(process)) continue;
@@ -215,6 +222,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
       builder.op(Op::Code::ExitThread, process.pid(), {process.exit_code() >> 8 & 0xff},
                  "the leader had ended");
   }
+  plan_labels(planning);
   plan_names_end(planning);
   assign_slots(planning);
   return builder.finish();
@@ -237,7 +245,7 @@ Result<void> check_room(const Model& model, int most_mappings) {
 Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}, {}};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));

@@ -63,6 +63,8 @@ struct Planning {
   std::map<std::pair<std::uint32_t, bool>, std::uint32_t> mapped_locks;
   // Where bpfckpt itself has System V segments attached while the tree is made, by object.
   std::map<std::uint32_t, Operand> segments;
+  // By which descriptor of its own a thread asks for its label.
+  std::map<std::uint32_t, OpId> label_files;
 
   const Model& model() const { return plan.model(); }
 };
@@ -93,7 +95,7 @@ Result<void> plan_file_helpers(Planning& planning, bool early);
 // Threads of one process.
 void plan_threads(Planning& planning, const pb::Process& process);
 
-// memory_plan.cc
+// memory_plan.cc, vdso_plan.cc (special mappings), memory_end_plan.cc (the end, and seals)
 Result<void> plan_mapped_files(Planning& planning);
 // Precondition: the process was forked, and so is in `born_with`, unless it is the root.
 Result<void> plan_memory(Planning& planning, const pb::Process& process);
@@ -145,7 +147,14 @@ Result<void> plan_locks(Planning& planning);
 // seccomp_plan.cc
 void plan_seccomp(Planning& planning);
 
+// labels_plan.cc: labels of AppArmor. Once before anybody leaves the root directory, and once when nobody has
+// anything left to do that a profile might forbid.
+void plan_label_files(Planning& planning);
+void plan_labels(Planning& planning);
+
 // state_plan.cc
+// The root begins without utilization clamps of bpfckpt's.
+void plan_no_clamps(PlanBuilder& plan, Actor root);
 void plan_process_state(Planning& planning, const pb::Process& process);
 void plan_thread_state(Planning& planning, const pb::Process& process, const pb::Thread& thread);
 // After every thread has its credentials.

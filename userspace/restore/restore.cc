@@ -24,6 +24,7 @@
 #include "restore/connections.h"
 #include "restore/environment.h"
 #include "restore/executor.h"
+#include "restore/label_checks.h"
 #include "restore/packet_rings.h"
 #include "restore/segment_checks.h"
 #include "restore/signal_info.h"
@@ -188,6 +189,7 @@ Result<Outcome> restore(const Options& options) {
   const std::vector<std::uint32_t> inherited = inherited_files(model, policy);
   TRY(check_files(model, options.file_rwx_check, inherited));
   TRY(check_locks(model, inherited));
+  TRY(check_labels(model, reader.index()));
   TRY(check_segments(model, reader.index()));
   TRY(check_socket_names(model, inherited));
   TRY(check_network(model, inherited));

@@ -45,7 +45,8 @@ class SegmentPlanner {
     if (!exists) make();
     const OpId at = plan_.call(kSelf, SYS_shmat, {segment_.id(), 0, 0}, "System V segment");
     planning_.segments[object_.id()] = Operand::result(at);
-    fill(at, exists);
+    // What is there already may have been changed by others since: while all can still fail, it stays.
+    if (!exists) fill(Operand::result(at), false);
     shmid_ds facts{};
     facts.shm_perm.uid = segment_.uid();
     facts.shm_perm.gid = segment_.gid();
@@ -56,6 +57,15 @@ class SegmentPlanner {
       plan_.call(kSelf, SYS_shmctl, {segment_.id(), SHM_LOCK, 0});
     else if (exists)
       plan_.call(kSelf, SYS_shmctl, {segment_.id(), SHM_UNLOCK, 0});
+  }
+
+  // When all have attached it; `at` is where bpfckpt has.
+  void finish(Operand at) {
+    if (plan_.environment().segment_exists(segment_.id())) fill(at, true);
+    // Who is attached keeps it.
+    if ((segment_.mode() & kinds::kSegmentRemoved) != 0)
+      plan_.call(kSelf, SYS_shmctl, {segment_.id(), IPC_RMID, 0}, "was removed");
+    plan_.call(kSelf, SYS_shmdt, {at});
   }
 
  private:
@@ -69,7 +79,8 @@ class SegmentPlanner {
 
   void make() {
     const Actor pid = maker();
-    const bool other = segment_.creator_uid() != 0 || segment_.creator_gid() != 0;
+    const Environment::Ids own = plan_.environment().ids();
+    const bool other = segment_.creator_uid() != own.euid || segment_.creator_gid() != own.egid;
     if (other) {
       // Huge pages want a capability, which a change of the effective uid would take away.
       plan_.call(pid, SYS_prctl, {PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0}, "its creator");
@@ -92,26 +103,27 @@ class SegmentPlanner {
         "System V segment");
     plan_.undo_call(made, SYS_shmctl, {Operand::result(made), IPC_RMID, 0});
     if (!other) return;
-    plan_.call(pid, SYS_setresuid, {kKeep, 0, kKeep}, "ourselves again");
-    plan_.call(pid, SYS_setresgid, {kKeep, 0, kKeep});
+    plan_.call(pid, SYS_setresuid, {kKeep, own.euid, kKeep}, "ourselves again");
+    plan_.call(pid, SYS_setresgid, {kKeep, own.egid, kKeep});
     plan_.call(pid, SYS_prctl, {PR_SET_SECUREBITS, 0, 0, 0, 0});
   }
 
-  void fill(OpId at, bool exists) {
+  void fill(Operand at, bool exists) {
     const std::uint64_t len = kinds::mapped_bytes(segment_);
-    const OpId fd =
-        plan_.op(Op::Code::OpenMapping, kSelf, {Operand::result(at), len}, "System V segment, to be filled");
+    const OpId fd = plan_.op(Op::Code::OpenMapping, kSelf, {at, len}, "System V segment, to be filled");
     if (exists) plan_.call(kSelf, SYS_fallocate, {Operand::result(fd), kPunchHole, 0, len}, "old contents");
     if (segment_.huge_page_shift() != 0)
       kinds::fill_huge(plan_, Operand::result(fd), segment_.content());
     else
       plan_.fill(Operand::result(fd), segment_.content());
-    for (const pb::Extent& extent : segment_.tail().extents())
+    for (const pb::Extent& extent : segment_.tail().extents()) {
+      Operand place = at;
+      place.value += extent.offset();
       plan_.call_expecting(kSelf, extent.length(), SYS_pread64,
-                           {Operand::result(plan_.open_image(segment_.tail().image())),
-                            Operand::result(at, static_cast<std::int64_t>(extent.offset())), extent.length(),
-                            extent.image_offset()},
+                           {Operand::result(plan_.open_image(segment_.tail().image())), place,
+                            extent.length(), extent.image_offset()},
                            "behind its end");
+    }
     plan_.call(kSelf, SYS_close, {Operand::result(fd)});
   }
 
@@ -195,7 +207,7 @@ class AttachmentPlanner {
     if (piece.vma->flags() & vm::kRead) prot |= PROT_READ;
     if (piece.vma->flags() & vm::kWrite) prot |= PROT_WRITE;
     if (piece.vma->flags() & vm::kExec) prot |= PROT_EXEC;
-    // The key of what can be executed only is taken later (memory_plan.cc: plan_keys()).
+    // The key of what can be executed only is taken later (memory_end_plan.cc: plan_keys()).
     if (prot == PROT_EXEC && mm_.execute_only_key() != 0) prot |= PROT_READ;
     if (prot != given) plan_.call(pid_, SYS_mprotect, {piece.start, piece.end - piece.start, prot});
   }
@@ -243,10 +255,7 @@ Result<void> plan_segments_end(Planning& planning) {
   for (auto& [id, at] : planning.segments) {
     const pb::FileObject* object = planning.plan.index().object(id);
     TRY_ASSIGN(const pb::SysvSegment segment, kinds::unpack_segment(*object), "object {}", id);
-    // Who is attached keeps it.
-    if ((segment.mode() & kinds::kSegmentRemoved) != 0)
-      planning.plan.call(kSelf, SYS_shmctl, {segment.id(), IPC_RMID, 0}, "was removed");
-    planning.plan.call(kSelf, SYS_shmdt, {at});
+    SegmentPlanner(planning, *object, segment).finish(at);
   }
   return {};
 }

@@ -18,6 +18,7 @@
 #include <algorithm>
 
 #include "model/details.h"
+#include "model/tracer.h"
 #include "restore/credentials_plan.h"
 #include "restore/planner.h"
 #include "restore/signal_info.h"
@@ -160,22 +161,33 @@ void plan_fs(Planning& planning, const pb::Process& process) {
   plan.call(pid, SYS_umask, {fs->umask()});
 }
 
+// linux/sched/types.h: struct sched_attr.
+struct SchedAttr {
+  std::uint32_t size = sizeof(SchedAttr), policy = 0;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime = 0, deadline = 0, period = 0;
+  std::uint32_t util_min = 0, util_max = 0;
+};
+static_assert(sizeof(SchedAttr) == 56);
+
+// include/uapi/linux/sched.h: SCHED_FLAG_*
+constexpr std::uint64_t kResetOnFork = 1, kKeepAll = 8 | 16, kUtilMin = 32, kUtilMax = 64;
+
 void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
-  struct {
-    std::uint32_t size, policy;
-    std::uint64_t flags;
-    std::int32_t nice;
-    std::uint32_t priority;
-    std::uint64_t runtime, deadline, period;
-  } attr{48,
-         s.policy(),
-         (s.reset_on_fork() ? 1u : 0u) | (s.policy() == SCHED_DEADLINE ? s.deadline_flags() : 0u),
-         s.nice(),
-         s.rt_priority(),
-         s.policy() == SCHED_DEADLINE ? s.deadline_runtime_ns() : s.slice_ns(),
-         s.deadline_deadline_ns(),
-         s.deadline_period_ns()};
-  static_assert(sizeof attr == 48);
+  SchedAttr attr;
+  attr.policy = s.policy();
+  attr.flags = (s.reset_on_fork() ? kResetOnFork : 0) |
+               (s.policy() == SCHED_DEADLINE ? s.deadline_flags() : 0u) | (s.has_util_min() ? kUtilMin : 0) |
+               (s.has_util_max() ? kUtilMax : 0);
+  attr.nice = s.nice();
+  attr.priority = s.rt_priority();
+  attr.runtime = s.policy() == SCHED_DEADLINE ? s.deadline_runtime_ns() : s.slice_ns();
+  attr.deadline = s.deadline_deadline_ns();
+  attr.period = s.deadline_period_ns();
+  attr.util_min = s.util_min();
+  attr.util_max = s.util_max();
   // The nice value of other policies is not used but kept; sched_setattr() takes it for SCHED_OTHER and
   // SCHED_BATCH only (kernel/sched/syscalls.c:__setscheduler_params()).
   if (s.policy() != SCHED_OTHER && s.policy() != SCHED_BATCH)
@@ -210,6 +222,14 @@ void plan_limit(PlanBuilder& plan, const pb::Process& process, int which) {
 
 }  // namespace
 
+// Where there are none the call fails.
+void plan_no_clamps(PlanBuilder& plan, Actor root) {
+  SchedAttr attr;
+  attr.flags = kKeepAll | kUtilMin | kUtilMax;
+  attr.util_min = attr.util_max = UINT32_MAX;  // back to the system's
+  plan.try_call(root, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "utilization clamps");
+}
+
 void plan_process_state(Planning& planning, const pb::Process& process) {
   PlanBuilder& plan = planning.plan;
   Actor pid = process.pid();
@@ -220,6 +240,8 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
               "signal action");
   }
   if (process.child_subreaper()) plan.call(pid, SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0});
+  if (process.ptracer() != 0 && !is_tracer_outside(plan.model(), process))
+    plan.try_call(pid, SYS_prctl, {PR_SET_PTRACER, process.ptracer(), 0, 0, 0}, "who may trace it");
   plan_membarrier(plan, pid, process.membarrier_state());
   plan_proc_settings(plan, process);
   plan_posix_timers(plan, process);
