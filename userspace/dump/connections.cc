@@ -82,7 +82,13 @@ Result<void> Connections::add(const Model& model) {
     TRY_ASSIGN(lock_, kernel::NetworkLock::attach(fresh.size()), "network lock");
     log::info("network lock: {}", kernel::to_string(lock_->method()));
   }
-  return lock_->add(fresh);
+  TRY(lock_->add(fresh));
+  if (lock_->method() == kernel::LockMethod::Clsact && !(lock_guardian_ && lock_guardian_->watches(*lock_))) {
+    lock_guardian_.reset();
+    TRY_ASSIGN(LockGuardian guardian, LockGuardian::start(*lock_), "network lock");
+    lock_guardian_.emplace(std::move(guardian));
+  }
+  return {};
 }
 
 Result<void> Connections::prepare(const Model& model) {

@@ -17,6 +17,7 @@
 #include "dump/borrow.h"
 #include "dump/held_sockets.h"
 #include "dump/last_step.h"
+#include "dump/lock_guardian.h"
 #include "dump/repair_guardian.h"
 #include "kernel/network_lock.h"
 #include "kinds/lock_tuples.h"
@@ -73,6 +74,7 @@ class Connections {
   std::uint64_t lock_id_ = 0;
   bool let_pass_ = false;
   bool kept_ = false;
+  std::optional<LockGuardian> lock_guardian_;
   std::optional<RepairGuardian> guardian_;
   kinds::LockTuples locked_;
   HeldSockets sockets_;

@@ -21,7 +21,8 @@
 namespace bpfckpt::kernel {
 namespace {
 
-constexpr std::uint64_t kHoldNs = 60'000'000'000;  // classifiers that are not kept
+// Classifiers that are not kept, should nobody be left to end them (dump/lock_guardian.h).
+constexpr std::uint64_t kHoldNs = 60'000'000'000;
 
 constexpr const char* kConnectionsPin = "connections";
 constexpr const char* kStatePin = "state";
@@ -138,6 +139,14 @@ Result<void> NetworkLock::hold() {
   if (pinned_.state) TRY(set_until(pinned_.state.get(), UINT64_MAX));
   kept_ = !directory_.empty();
   return {};
+}
+
+void end_unless_kept(int own_switch) {
+  const std::uint32_t zero = 0;
+  lock_state state{};
+  if (::bpf_map_lookup_elem(own_switch, &zero, &state) != 0 || state.until_ns == UINT64_MAX) return;
+  state.until_ns = 0;
+  ::bpf_map_update_elem(own_switch, &zero, &state, BPF_ANY);
 }
 
 Result<void> NetworkLock::let_pass() {

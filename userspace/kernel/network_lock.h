@@ -62,6 +62,8 @@ class NetworkLock {
   Result<void> hold();
   // All connections go on, at one instant; what is attached stays until remove().
   Result<void> let_pass();
+  // What end_unless_kept() takes; valid while the lock lives and is not outgrown.
+  int own_switch() const { return own_.state.get(); }
   // All connections go on, at one instant; nothing of the lock stays. Precondition: for classifiers, called
   // in the namespace of attach(); else they stay, and let all packets pass.
   Result<void> remove();
@@ -82,6 +84,10 @@ class NetworkLock {
   bool kept_ = false;                   // pinned, and held
   std::vector<lock_connection> added_;  // where it was not opened
 };
+
+// For who outlives the lock's owner, with a descriptor of its switch: if it was not kept, all connections go
+// on. Makes system calls only.
+void end_unless_kept(int own_switch);
 
 // Ends every kept lock below a directory of pins, whoever's it is; the pins stay. How many there were.
 int end_kept_locks(const std::string& pins);
