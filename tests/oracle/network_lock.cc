@@ -15,6 +15,7 @@
 
 #include <functional>
 
+#include "dump/lock_guardian.h"
 #include "harness/skip.h"
 
 using namespace bpfckpt;
@@ -276,4 +277,39 @@ TEST_CASE("a network lock that nobody keeps goes with its process") {
     ::waitpid(holder, nullptr, 0);
     MUST(::recv(pair.server.get(), &byte, 1, 0) == 1);
   });
+}
+
+TEST_CASE(
+    "a network lock by classifiers that nobody keeps is ended, and a kept one is not, when its process is "
+    "killed") {
+  for (const bool kept : {false, true}) {
+    CAPTURE(kept);
+    in_own_network([kept] {
+      constexpr std::uint64_t kId = 0x7e59;
+      Pair pair = connect_pair(AF_INET);
+      int ready[2];
+      MUST(::pipe2(ready, O_CLOEXEC) == 0);
+      const pid_t holder = ::fork();
+      if (holder == 0) {
+        auto lock = NetworkLock::attach(LockMethod::Clsact);
+        MUST(lock && lock->add(std::span(&pair.of_server, 1)) && lock->renew());
+        auto guardian = dump::LockGuardian::start(*lock);
+        MUST(guardian && guardian->watches(*lock));
+        if (kept) MUST(lock->pin(kId).has_value() && lock->hold().has_value());
+        MUST(::write(ready[1], "", 1) == 1);
+        for (;;) ::pause();
+      }
+      char byte;
+      MUST(::read(ready[0], &byte, 1) == 1);
+      MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
+      ::kill(holder, SIGKILL);
+      ::waitpid(holder, nullptr, 0);
+      // The kernel sends again after 0.2, 0.4, 0.8 s and so on; by itself the lock would hold for a minute.
+      pollfd wait{pair.server.get(), POLLIN, 0};
+      MUST(::poll(&wait, 1, kept ? 2000 : 40000) == (kept ? 0 : 1));
+      if (!kept) return;
+      auto left = NetworkLock::open(kId);
+      MUST(left && left->remove());
+    });
+  }
 }
