@@ -42,6 +42,18 @@ def expect_whole():
         ckpt.fail(f"restored, there are {tree.names()}, and were {names_with_tree}")
 
 
+def forget_names():
+    """A deleted file has its name back for a moment, in which bpfckpt may be killed. Then it is there, and the next restore
+    leaves it alone, as it does with whomever's."""
+    left = set(tree.names()) - set(names_with_tree)
+    if left - {"gone", "place"}:
+        ckpt.fail(f"a killed restore leaves {sorted(left)}")
+    for name in left:
+        path = os.path.join(tree.directory, name)
+        os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+    return len(left)
+
+
 if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
 tree = RichTree()
@@ -53,7 +65,7 @@ restore()
 length = time.monotonic() - begin
 expect_whole()
 tree.kill()
-killed = whole = completed = 0
+killed = whole = completed = names = 0
 while killed < ROUNDS:
     token = tree.ask()
     begin = time.monotonic()
@@ -65,6 +77,7 @@ while killed < ROUNDS:
         killed += 1
         ckpt.wait_until("all of the tree to be there, or nothing of it", is_settled)
         whole += tree.is_checked(token)
+        names += forget_names()
     tree.kill()
     if completed > 10 * ROUNDS:
         ckpt.fail(f"only {killed} restores were caught alive")
@@ -73,4 +86,4 @@ token = tree.ask()
 restore()
 expect_whole()
 tree.kill()
-print(f"{killed} killed, {whole} of them when the tree ran already, {completed} completed, {length * 1000:.0f} ms a restore")
+print(f"{killed} killed, {whole} of them when the tree ran already, {names} left a name, {completed} completed, {length * 1000:.0f} ms a restore")

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "base/log.h"
 #include "parasite/embedded.h"
 #include "target/memory.h"
 
@@ -74,6 +75,11 @@ Result<void> HeldTree::release() {
     if (process.stop_pending) ::kill(process.pid, SIGSTOP);
     for (const pid_t tid : process.threads_stop_pending) ::syscall(SYS_tgkill, process.pid, tid, SIGSTOP);
   }
+  // Should we be killed from here on, the kernel lets go of whom we have not: all of the tree goes on, not the half of it.
+  // Whoever is let go takes the processor from us, so this comes first, for all.
+  for (Process& process : processes_)
+    for (SeizedTask& task : process.threads)
+      if (auto kept = task.set_options(0); !kept) log::debug("{}", kept.error().message());
   for (Process& process : processes_) process.threads.clear();
   processes_.clear();
   return result;
