@@ -132,6 +132,27 @@ void run_batch(const Header& header, Slot& slot, uint32_t command) {
   store_and_wake(slot.done, command);
 }
 
+struct Time {
+  int64_t s;
+  int64_t ns;
+};
+constexpr int64_t kMonotonic = 1;
+constexpr int64_t kLookAgainS = 1;
+
+// Two words. When bpfckpt dies the kernel wakes one of us, who wakes the others; but in a restore that one
+// may be killed before it has, because bpfckpt traced it. So there each looks by itself now and then.
+void wait_for_either(const Header& header, const FutexWaiter* words) {
+  const auto both = reinterpret_cast<int64_t>(words);
+  if (header.mode != kModeRestore) {
+    system_call(kSysFutexWaitv, both, 2);
+    return;
+  }
+  Time until;
+  system_call(kSysClockGettime, kMonotonic, reinterpret_cast<int64_t>(&until));
+  until.s += kLookAgainS;
+  system_call(kSysFutexWaitv, both, 2, 0, reinterpret_cast<int64_t>(&until), kMonotonic);
+}
+
 [[noreturn]] void abandoned(Header& header, Slot& slot) {
   if (header.mode == kModeDumpBare) go_home(header, slot, 0);
   // The kernel woke one waiter of all that share this area.
@@ -163,7 +184,7 @@ extern "C" [[noreturn, gnu::used]] void bpfckpt_interpret(Slot* slot) {
         {command, reinterpret_cast<uint64_t>(&slot->command), kFutex32Bit, 0},
         {lock, reinterpret_cast<uint64_t>(&header.lock), kFutex32Bit, 0},
     };
-    system_call(kSysFutexWaitv, reinterpret_cast<int64_t>(words), 2);
+    wait_for_either(header, words);
   }
 }
 

@@ -16,6 +16,7 @@ enum SystemCall : long {
   kSysMunmap = 11,
   kSysGettid = 186,
   kSysFutex = 202,
+  kSysClockGettime = 228,
   kSysExitGroup = 231,
   kSysClone3 = 435,
   kSysCloseRange = 436,
