@@ -23,10 +23,16 @@ around() {
   echo "files $({ find /tmp /dev/shm -maxdepth 1 -name '*bpfckpt*'; find /run/bpfckpt; } 2>/dev/null | wc -l)"
 }
 
+# KiB that the kernel has for itself and cannot take back.
+kernel_memory() {
+  awk '/^(SUnreclaim|KernelStack|PageTables|Percpu|VmallocUsed):/ { sum += $2 } END { print sum }' /proc/meminfo
+}
+
 # The first run fills the caches that are meant to stay.
 BPFCKPT=$BPFCKPT "$CR_RUNNER" "$test_program" || exit 1
 before=$(around)
 open_before=$(cut -f1 /proc/sys/fs/file-nr)
+memory_before=$(kernel_memory)
 "$CR_RUNNER" --cycles "$cycles" "$test_program" || exit 1
 # BPF objects are freed after a grace period of the kernel's.
 for _ in $(seq 50); do
@@ -45,4 +51,10 @@ if ((open_after - open_before > cycles)); then
   echo "open files in the kernel: $open_before before, $open_after after $cycles cycles"
   exit 1
 fi
-echo "$cycles cycles, nothing left behind"
+# Memory comes and goes with whatever else the machine does: 8 MiB do not count.
+memory_after=$(kernel_memory)
+if ((memory_after - memory_before > 8192 + 16 * cycles)); then
+  echo "the kernel's memory: $memory_before KiB before, $memory_after KiB after $cycles cycles"
+  exit 1
+fi
+echo "$cycles cycles, nothing left behind; the kernel's memory grew by $((memory_after - memory_before)) KiB"
