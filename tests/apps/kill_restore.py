@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 # ctest-timeout: 900
 """100 times kill -9 of the real `bpfckpt restore` at a random moment: no process of a half-made tree is left, and a new
 restore works. A tree that ran already when bpfckpt died is whole: it checks itself, memory, files and sharing."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 # ctest-timeout: 300
 """PostgreSQL with clients over TCP that are no part of the tree: an open transaction, one that waits for its lock, a
 prepared statement, a commit on its way, a query by parallel workers, a listener. The server is killed by each dump, and

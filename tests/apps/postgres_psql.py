@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 # ctest-timeout: 300
 """PostgreSQL and a psql over its unix socket, both in the tree: a transaction is open in psql. Once the server's System V
 segment stays there meanwhile; once it goes, and is made again under its key and its id."""

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 # ctest-timeout: 300
 """PostgreSQL whose clients are outside of the tree, over its unix socket: a psql in the middle of a transaction, and one that
 listens for notices. Their connections outlive the server's processes, since somebody keeps the server's ends of them."""

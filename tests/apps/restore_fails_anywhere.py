@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 # ctest-timeout: 600
 """Each system call that a restore of a rich tree makes fails, one in a run: the restore says so and leaves no process, no
 name and no segment behind, or has done without that call, and the tree is whole."""

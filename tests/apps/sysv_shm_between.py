@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+# ctest-lock: sysv-segments
 """What others do to a System V segment between dump and restore: who writes into it is told, and what was written is
 replaced; who has it attached, has another segment under its key, or in its place, is named, and the restore refused.
 A restore that fails leaves no segment behind."""

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // System V segments: one that stays there, one that was removed and goes with the tree; attached several
 // times, by several processes, read-only, and with holes. What lies behind a segment's end counts, too.
 #include "harness/cr_sysv.h"

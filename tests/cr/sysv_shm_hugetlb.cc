@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // ctest-serial: 1
 // A System V segment on huge pages.
 #include "harness/cr_huge_pages.h"

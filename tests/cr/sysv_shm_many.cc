@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // Many segments, so that the kernel keeps them in a tree of several levels, shared with a child that has the
 // memory of its parent (and so is forked late at restore).
 #include <vector>

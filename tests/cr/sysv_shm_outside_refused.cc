@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // A segment that a process outside of the tree has attached, too: refused, by that process's name.
 #include <sys/wait.h>
 

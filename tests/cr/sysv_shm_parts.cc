@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // Attachments of which parts were unmapped, moved, protected, mapped twice or advised; shmdt(2) still finds
 // what belongs to one.
 #include "harness/cr_sysv.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// ctest-lock: sysv-segments
 // System V segments against what shmctl(2) says of them.
 #include <sys/shm.h>
 

@@ -222,9 +222,9 @@ class Session {
   }
 
   // Whoever is about to fall asleep at the checkpoint does so first: two looks in a row must agree. On a busy
-  // machine both may come before it had a processor: the root has to sleep, unless it never does.
+  // machine both may come before somebody had a processor: all have to sleep, unless they never do.
   bool settled(Snapshot& before) {
-    for (int i = 0; i < 100 && runs(root_); ++i) nap_ms(2);
+    for (int i = 0; i < 100 && std::ranges::any_of(descendants(), runs); ++i) nap_ms(2);
     before = take_snapshot(descendants());
     return unchanged_after_retries([&] {
              const Snapshot last = std::exchange(before, take_snapshot(descendants()));
