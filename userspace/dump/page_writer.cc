@@ -26,7 +26,7 @@ constexpr std::uint64_t kBytesPerCall = 256 << 20;  // a call is not interrupted
 constexpr std::size_t kOutsideBuffer = 256 << 10;   // stays in the second-level cache
 // So much of a process is read sooner than it has the image's descriptor, which takes it three wakings.
 constexpr std::uint64_t kFewBytes = 128 << 10;
-constexpr std::size_t kFewBuffer = 512 << 10;
+constexpr std::uint64_t kGatheredBytes = 128 << 10;  // by one call
 
 // /proc/PID/mem reads what the process itself may not (PROT_NONE, protection keys: FOLL_FORCE), but it moves
 // one page at a time: it is for what process_vm_readv(2) does not read.
@@ -37,7 +37,54 @@ ssize_t read_memory(pid_t pid, int mem, std::uint64_t address, std::span<std::by
   return got > 0 ? got : ::pread(mem, out.data(), out.size(), static_cast<off_t>(address));
 }
 
-Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRun>& runs, int image_fd) {
+// Pages read from outside, gathered: those that are next to one another in the image are one write.
+class GatheredPages {
+ public:
+  explicit GatheredPages(int image_fd) : image_fd_(image_fd) {}
+
+  // False: some of it could not be read that way.
+  Result<bool> add(pid_t pid, const std::vector<pb::PageRun>& runs) {
+    for (PagePieces pieces(runs); !pieces.empty();) {
+      const PagePieces::Piece piece = pieces.next(kGatheredBytes);
+      if (used_ + piece.bytes > buffer_.size() || piece.offset != offset_ + used_) {
+        TRY(flush());
+        offset_ = piece.offset;
+      }
+      const iovec to{buffer_.data() + used_, piece.bytes};
+      const ssize_t got = ::process_vm_readv(pid, &to, 1, piece.parts.data(), piece.parts.size(), 0);
+      if (got < 0 || static_cast<std::uint64_t>(got) != piece.bytes) return false;
+      used_ += piece.bytes;
+    }
+    return true;
+  }
+
+  Result<void> flush() {
+    for (std::size_t done = 0; done < used_;) {
+      const ssize_t n =
+          ::pwrite(image_fd_, buffer_.data() + done, used_ - done, static_cast<off_t>(offset_ + done));
+      if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
+      done += static_cast<std::size_t>(n);
+    }
+    offset_ += used_;
+    used_ = 0;
+    return {};
+  }
+
+ private:
+  const int image_fd_;
+  PageBuffer buffer_{kOutsideBuffer};
+  std::uint64_t offset_ = 0;  // in the image, of the buffer's first byte
+  std::size_t used_ = 0;
+};
+
+bool are_few(const std::vector<pb::PageRun>& runs) {
+  std::uint64_t pages = 0;
+  for (const pb::PageRun& run : runs) pages += run.count();
+  return pages * kPageBytes <= kFewBytes;
+}
+
+// Run by run, and where it has to be page by page.
+Result<void> write_each_run(const PageJob& job, const std::vector<pb::PageRun>& runs, int image_fd) {
   const PageBuffer buffer(kOutsideBuffer);
   Fd mem(::open(fmt::format("/proc/{}/mem", job.pid).c_str(), O_RDONLY | O_CLOEXEC));
   if (!mem) return fail(Error::system(fmt::format("pid {}: open of its memory", job.pid)));
@@ -62,51 +109,12 @@ Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRu
   return {};
 }
 
-// The pages of processes that have few, gathered: what is next to one another in the image is one write.
-class FewPages {
- public:
-  explicit FewPages(int image_fd) : image_fd_(image_fd) {}
-
-  static bool fits(const std::vector<pb::PageRun>& runs) {
-    std::uint64_t pages = 0;
-    for (const pb::PageRun& run : runs) pages += run.count();
-    return pages * kPageBytes <= kFewBytes;
-  }
-
-  // False: some of it could not be read that way. Precondition: fits(job.runs).
-  Result<bool> add(const PageJob& job) {
-    for (PagePieces pieces(job.runs); !pieces.empty();) {
-      const PagePieces::Piece piece = pieces.next(kFewBytes);
-      if (used_ + piece.bytes > buffer_.size() || piece.offset != offset_ + used_) {
-        TRY(flush());
-        offset_ = piece.offset;
-      }
-      const iovec to{buffer_.data() + used_, piece.bytes};
-      const ssize_t got = ::process_vm_readv(job.pid, &to, 1, piece.parts.data(), piece.parts.size(), 0);
-      if (got < 0 || static_cast<std::uint64_t>(got) != piece.bytes) return false;
-      used_ += piece.bytes;
-    }
-    return true;
-  }
-
-  Result<void> flush() {
-    for (std::size_t done = 0; done < used_;) {
-      const ssize_t n =
-          ::pwrite(image_fd_, buffer_.data() + done, used_ - done, static_cast<off_t>(offset_ + done));
-      if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
-      done += static_cast<std::size_t>(n);
-    }
-    offset_ += used_;
-    used_ = 0;
-    return {};
-  }
-
- private:
-  const int image_fd_;
-  PageBuffer buffer_{kFewBuffer};
-  std::uint64_t offset_ = 0;  // in the image, of the buffer's first byte
-  std::size_t used_ = 0;
-};
+Result<void> write_from_outside(const PageJob& job, const std::vector<pb::PageRun>& runs, int image_fd) {
+  GatheredPages gathered(image_fd);
+  TRY_ASSIGN(const bool read, gathered.add(job.pid, runs));
+  if (!read) return write_each_run(job, runs, image_fd);
+  return gathered.flush();
+}
 
 // One process's work, in batches.
 struct Writer {
@@ -136,7 +144,7 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd
   std::vector<PageJob*> few, outside;
   for (PageJob& job : jobs) {
     if (job.runs.empty()) continue;
-    if (FewPages::fits(job.runs)) {
+    if (are_few(job.runs)) {
       few.push_back(&job);
       continue;
     }
@@ -154,9 +162,9 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd
   }
   for (Writer& writer : writers) TRY(writer.submit(), "pid {}", writer.job.pid);
   if (!few.empty()) {
-    FewPages gathered(image_fd);
+    GatheredPages gathered(image_fd);
     for (PageJob* job : few) {
-      TRY_ASSIGN(const bool read, gathered.add(*job));
+      TRY_ASSIGN(const bool read, gathered.add(job->pid, job->runs));
       if (!read) outside.push_back(job);
     }
     TRY(gathered.flush());
