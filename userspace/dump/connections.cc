@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "image/file_io.h"
 #include "kinds/names.h"
 #include "kinds/socket.h"
 
@@ -25,15 +26,6 @@ Result<void> for_each_tcp(const Model& model, Visit visit) {
     if (!kinds::is_tcp(file)) continue;
     TRY_ASSIGN(const pb::Tcp tcp, kinds::tcp_of(file));
     TRY(visit(file, tcp));
-  }
-  return {};
-}
-
-Result<void> write_at(int fd, std::uint64_t offset, const char* bytes, std::size_t len_bytes) {
-  for (std::size_t done = 0; done < len_bytes;) {
-    ssize_t n = ::pwrite(fd, bytes + done, len_bytes - done, static_cast<off_t>(offset + done));
-    if (n <= 0) return fail(Error::system("write queues"));
-    done += static_cast<std::size_t>(n);
   }
   return {};
 }
@@ -162,7 +154,8 @@ Result<void> Connections::read_received(pb::Tcp& tcp, const pb::File& file, Borr
 }
 
 Result<void> Connections::write_pending(const image::RawImage& image) {
-  TRY(write_at(image.fd, written_bytes_ - pending_.size(), pending_.data(), pending_.size()));
+  TRY(image::write_fully(image.fd, {pending_.data(), pending_.size()}, written_bytes_ - pending_.size()),
+      "queues");
   pending_.clear();
   return {};
 }
@@ -229,9 +222,11 @@ Result<void> Connections::read(Model& model, Borrower& borrower, image::ImageWri
       connection.set_acknowledged(kinds::written_end(connection) -
                                   static_cast<std::uint32_t>(answer.len_bytes));
       connection.set_sent(connection.written() - static_cast<std::uint32_t>(answer.unsent));
-      TRY(write_at(image.fd, written_bytes_,
-                   reinterpret_cast<const char*>(guardian_->buffer().data()) + answer.offset,
-                   answer.len_bytes));
+      TRY(image::write_fully(
+              image.fd,
+              {reinterpret_cast<const char*>(guardian_->buffer().data()) + answer.offset, answer.len_bytes},
+              written_bytes_),
+          "queues");
       set_content(image, written_bytes_, answer.len_bytes, *connection.mutable_unacknowledged());
       written_bytes_ += answer.len_bytes;
       kinds::set_tcp(one.tcp, *one.file);

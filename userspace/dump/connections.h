@@ -74,8 +74,8 @@ class Connections {
   std::uint64_t lock_id_ = 0;
   bool let_pass_ = false;
   bool kept_ = false;
-  std::optional<LockGuardian> lock_guardian_;
   std::optional<RepairGuardian> guardian_;
+  std::optional<LockGuardian> lock_guardian_;  // goes before the other, whose descriptors it may have
   kinds::LockTuples locked_;
   HeldSockets sockets_;
   std::optional<LastStep> last_step_;

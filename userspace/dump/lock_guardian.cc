@@ -2,32 +2,18 @@
 #include "dump/lock_guardian.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 namespace bpfckpt::dump {
 namespace {
 
-// What was begun to keep the lock (dump/last_step.h) is done by then, whether bpfckpt lives or not.
-constexpr timespec kLastStep{0, 200'000'000};
-
-// Others wait for the end of what we were forked with.
-void close_all_but(int a, int b) {
-  const auto low = static_cast<unsigned>(std::min(a, b)), high = static_cast<unsigned>(std::max(a, b));
-  if (low > 0) ::close_range(0, low - 1, 0);
-  if (low + 1 < high) ::close_range(low + 1, high - 1, 0);
-  ::close_range(high + 1, ~0U, 0);
-}
-
-// System calls only: this is the child of a process that may have threads.
-[[noreturn]] void serve(int alive, int own_switch, pid_t parent) {
-  close_all_but(alive, own_switch);
+// System calls only: this is the child of a process that may have threads. Whoever bpfckpt leaves behind to
+// keep the lock (dump/last_step.h) has the other end as well: this one comes after it.
+[[noreturn]] void serve(int alive, int own_switch) {
   char byte;
   while (::read(alive, &byte, 1) < 0 && errno == EINTR) continue;
-  if (::getppid() != parent) ::nanosleep(&kLastStep, nullptr);
   kernel::end_unless_kept(own_switch);
   ::_exit(0);
 }
@@ -41,8 +27,10 @@ Result<LockGuardian> LockGuardian::start(const kernel::NetworkLock& lock) {
   const Fd theirs(ends[0]);
   guardian.alive_.reset(ends[1]);
   guardian.switch_ = lock.own_switch();
-  const pid_t parent = ::getpid();
-  TRY_ASSIGN(guardian.process_, OutlivingProcess::start([&] { serve(ends[0], lock.own_switch(), parent); }));
+  TRY_ASSIGN(guardian.process_, OutlivingProcess::start([&] {
+               ::close(ends[1]);
+               serve(ends[0], lock.own_switch());
+             }));
   return guardian;
 }
 

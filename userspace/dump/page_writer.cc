@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/page_buffer.h"
+#include "image/file_io.h"
 #include "model/page_pieces.h"
 #include "model/page_place.h"
 
@@ -59,12 +60,8 @@ class GatheredPages {
   }
 
   Result<void> flush() {
-    for (std::size_t done = 0; done < used_;) {
-      const ssize_t n =
-          ::pwrite(image_fd_, buffer_.data() + done, used_ - done, static_cast<off_t>(offset_ + done));
-      if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
-      done += static_cast<std::size_t>(n);
-    }
+    TRY(image::write_fully(image_fd_, {reinterpret_cast<const char*>(buffer_.data()), used_}, offset_),
+        "pages");
     offset_ += used_;
     used_ = 0;
     return {};
@@ -97,12 +94,9 @@ Result<void> write_each_run(const PageJob& job, const std::vector<pb::PageRun>& 
       if (got <= 0)
         return fail(Error::system(fmt::format("pid {}: read of memory at {:#x}", job.pid, run.start() + done),
                                   got < 0 ? errno : EFAULT));
-      for (ssize_t written = 0; written < got;) {
-        ssize_t n = ::pwrite(image_fd, buffer.data() + written, static_cast<std::size_t>(got - written),
-                             static_cast<off_t>(offset + done) + written);
-        if (n <= 0) return fail(Error::system("write of pages", n < 0 ? errno : EIO));
-        written += n;
-      }
+      const std::string_view bytes(reinterpret_cast<const char*>(buffer.data()),
+                                   static_cast<std::size_t>(got));
+      TRY(image::write_fully(image_fd, bytes, offset + done), "pages");
       done += static_cast<std::uint64_t>(got);
     }
   }
@@ -165,7 +159,7 @@ Result<void> write_pages(std::vector<PageJob>& jobs, int image_fd, int second_fd
     GatheredPages gathered(image_fd);
     for (PageJob* job : few) {
       TRY_ASSIGN(const bool read, gathered.add(job->pid, job->runs));
-      if (!read) outside.push_back(job);
+      if (!read) TRY(write_each_run(*job, job->runs, image_fd));
     }
     TRY(gathered.flush());
   }
