@@ -172,30 +172,78 @@ void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
         << (list.empty() ? "" : ", and needed:" + list) << ".\n";
 }
 
-// What there is to say of one tree, its shape included; `look` looks at it again.
-Result<std::vector<Diagnosed>> diagnose_seen(Collector& collector, const Model& model,
-                                             const std::function<Result<Model>()>& look,
-                                             const DumpPolicy& policy,
-                                             const std::vector<SpecialMapping>& special,
-                                             diagnose::Names& names, bool refused_only) {
-  std::vector<Diagnosed> processes = diagnose_model(model, policy, names, refused_only);
+std::vector<std::vector<Item>*> lists_of(std::vector<Diagnosed>& processes) {
   std::vector<std::vector<Item>*> lists;
   for (Diagnosed& process : processes) lists.push_back(&process.items);
-  TRY(diagnose::keep_lasting(lists, [&]() -> Result<std::vector<Item>> {
-    TRY_ASSIGN(const Model again, look());
-    std::vector<Item> items = diagnose::find(again, policy, {});
-    std::ranges::move(diagnose::find_covered(again), std::back_inserter(items));
-    return items;
-  }));
-  std::vector<Item> more = find_lasting_shape(model, special, look);
+  return lists;
+}
+
+// All that one look at a model shows.
+std::vector<Item> find_all(const Model& model, const DumpPolicy& policy) {
+  std::vector<Item> items = diagnose::find(model, policy, {});
+  std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
+  return items;
+}
+
+// What is found by looking again, by `look`, whatever the first look showed.
+Result<std::vector<Item>> find_more(Collector& collector, const Model& model,
+                                    const std::vector<SpecialMapping>& special,
+                                    const std::function<Result<Model>()>& look) {
+  std::vector<Item> items = find_lasting_shape(model, special, look);
   TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
-  std::ranges::move(vforks, std::back_inserter(more));
-  for (Item& item : more) {
+  std::ranges::move(vforks, std::back_inserter(items));
+  return items;
+}
+
+void add(std::vector<Diagnosed>& processes, std::vector<Item> items) {
+  for (Item& item : items) {
     auto it = std::ranges::find(processes, item.pid, &Diagnosed::pid);
     if (it == processes.end()) it = processes.begin();
     it->items.push_back(std::move(item));
   }
+}
+
+void name_all_holders(Collector& collector, std::vector<Diagnosed>& processes) {
+  std::set<std::uint32_t> tree;
+  std::vector<Item*> items;
+  for (Diagnosed& process : processes) {
+    tree.insert(process.pid);
+    for (Item& item : process.items) items.push_back(&item);
+  }
+  diagnose::name_holders(collector, tree, items);
+}
+
+Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOptions& options,
+                                        const std::vector<SpecialMapping>& special) {
+  auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
+  TRY_ASSIGN(const Model model, look());
+  std::vector<Diagnosed> processes = diagnose_model(model, options.policy);
+  TRY(diagnose::keep_lasting(lists_of(processes), [&]() -> Result<std::vector<Item>> {
+    TRY_ASSIGN(const Model again, look());
+    return find_all(again, options.policy);
+  }));
+  TRY_ASSIGN(std::vector<Item> more, find_more(collector, model, special, look));
+  add(processes, std::move(more));
+  name_all_holders(collector, processes);
   return processes;
+}
+
+// Of what is not all right, at one moment for all of them. Adds to `gone` who is.
+Result<std::vector<Item>> look_again(Collector& collector, const std::vector<Diagnosed>& processes,
+                                     const DumpPolicy& policy, std::set<std::uint32_t>& gone) {
+  TRY_ASSIGN(const collect::Snapshot snapshot, collector.snapshot());
+  std::vector<Item> items;
+  for (const Diagnosed& process : processes) {
+    if (process.verdict() == Verdict::Ok) continue;
+    auto model = diagnose::look_at_one(collector, snapshot, static_cast<pid_t>(process.pid));
+    if (model)
+      std::ranges::move(find_all(*model, policy), std::back_inserter(items));
+    else if (model.error().code() == Error::Code::TargetGone)
+      gone.insert(process.pid);
+    else
+      return fail(std::move(model.error()));
+  }
+  return items;
 }
 
 Result<std::vector<Diagnosed>> every_process(Collector& collector, const DiagnoseOptions& options,
@@ -206,20 +254,25 @@ Result<std::vector<Diagnosed>> every_process(Collector& collector, const Diagnos
   TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
   TRY_ASSIGN(const collect::Snapshot snapshot, collector.snapshot());
   std::vector<Diagnosed> processes;
+  std::vector<Item> more;
   for (const TaskSummary& task : tasks) {
     const auto pid = static_cast<pid_t>(task.tgid);
     if (task.tid != task.tgid || pid == ::getpid()) continue;
-    auto look_again = [&] { return diagnose::look_at_one(collector, pid); };
-    auto model = diagnose::look_at_one(collector, snapshot, pid);
-    auto one =
-        !model ? Result<std::vector<Diagnosed>>(fail(std::move(model.error())))
-               : diagnose_seen(collector, *model, look_again, options.policy, special, names, refused_only);
-    if (!one && one.error().code() == Error::Code::TargetGone) continue;
-    if (!one) return fail(std::move(one.error()));
-    Diagnosed process = std::move(one->front());
-    process.parent_pid = task.real_parent;
-    processes.push_back(std::move(process));
+    const auto model = diagnose::look_at_one(collector, snapshot, pid);
+    if (!model && model.error().code() == Error::Code::TargetGone) continue;
+    if (!model) return fail(model.error());
+    auto found = find_more(collector, *model, special, [&] { return diagnose::look_at_one(collector, pid); });
+    if (!found && found.error().code() == Error::Code::TargetGone) continue;
+    if (!found) return fail(std::move(found.error()));
+    std::ranges::move(*found, std::back_inserter(more));
+    processes.push_back(std::move(diagnose_model(*model, options.policy, names, refused_only).front()));
+    processes.back().parent_pid = task.real_parent;
   }
+  std::set<std::uint32_t> gone;
+  TRY(diagnose::keep_lasting(lists_of(processes),
+                             [&] { return look_again(collector, processes, options.policy, gone); }));
+  add(processes, std::move(more));
+  std::erase_if(processes, [&](const Diagnosed& process) { return gone.contains(process.pid); });
   return processes;
 }
 
@@ -252,16 +305,6 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
   std::ranges::move(diagnose::find_covered(model, names), std::back_inserter(items));
   for (Item& item : items) processes[places.at(item.pid)].items.push_back(std::move(item));
   return processes;
-}
-
-void name_all_holders(Collector& collector, std::vector<Diagnosed>& processes) {
-  std::set<std::uint32_t> tree;
-  std::vector<Item*> items;
-  for (Diagnosed& process : processes) {
-    tree.insert(process.pid);
-    for (Item& item : process.items) items.push_back(&item);
-  }
-  diagnose::name_holders(collector, tree, items);
 }
 
 bool is_dumpable(const std::vector<Diagnosed>& processes) {
@@ -324,15 +367,7 @@ Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;
-  if (options.all) {
-    TRY_ASSIGN(processes, every_process(collector, options, special));
-  } else {
-    auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
-    diagnose::Names names;
-    TRY_ASSIGN(const Model model, look());
-    TRY_ASSIGN(processes, diagnose_seen(collector, model, look, options.policy, special, names, false));
-    name_all_holders(collector, processes);
-  }
+  TRY_ASSIGN(processes, (options.all ? every_process : one_tree)(collector, options, special));
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
   return is_dumpable(processes) ? 0 : 1;
 }

@@ -310,7 +310,7 @@ Result<void> Reading::lists() {
   }
   if (!records_.of_running()) return {};
   std::optional<collect::UnixEnds> ends;
-  TRY(collect::find_peers(programs_, records_,
+  TRY(collect::find_peers(records_,
                           [&]() -> Result<const collect::UnixEnds*> {
                             if (snapshot_ != nullptr) return &snapshot_->unix_ends();
                             TRY_ASSIGN(ends, collect::UnixEnds::read(programs_));
@@ -349,7 +349,7 @@ Result<Records> Collector::Impl::collect(std::span<const pid_t> tgids, Tasks tas
   }
   TRY(reading.lists(), "lists of files");
   TRY(find_landlock_word(records));
-  TRY(labels.read(records));
+  TRY(labels.read(records, marks.own_security));
   records.set_marks(marks);
   return records;
 }

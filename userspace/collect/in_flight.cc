@@ -81,27 +81,19 @@ Result<void> InFlight::take(std::size_t from_bytes) {
   TRY(read_all(link.get(), own));
   bool taken = false;  // the last file; messages that wait at it come with it
   return own.for_each([&](const record_head& head) -> Result<void> {
-    if (head.type == RECORD_UNIX_ITEM && taken) TRY(copy(head));
+    if (head.type == RECORD_UNIX_ITEM && taken) TRY(records_.append(head));
     auto file = head.type == RECORD_FILE ? as<file_record>(head) : nullptr;
     taken = file != nullptr && wanted_.erase(file->file) != 0;
     if (!taken) return {};
     known_.insert(file->file);
     if (file->walk == WALK_UNIX) holders_.try_emplace(file->list, Holder{0, file->fd});
-    TRY_ASSIGN(record_head * copied, copy(head));
+    TRY_ASSIGN(record_head * copied, records_.append(head));
     auto& record = reinterpret_cast<file_record&>(*copied);
     record.fd = kInFlight;
     record.table = 0;
     record.flags &= ~static_cast<std::uint32_t>(FILE_CLOEXEC);
     return {};
   });
-}
-
-Result<record_head*> InFlight::copy(const record_head& head) {
-  TRY_ASSIGN(std::span<std::byte> room, records_.room());
-  if (room.size() < head.length) return fail(Error::bug("a record that is longer than a reading"));
-  std::memcpy(room.data(), &head, head.length);
-  records_.commit(head.length);
-  return reinterpret_cast<record_head*>(room.data());
 }
 
 }  // namespace bpfckpt::collect

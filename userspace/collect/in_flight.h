@@ -36,8 +36,6 @@ class InFlight {
   Result<void> know_files();
   void know(const record_head& head);
   Result<void> look_into(std::uint64_t sock);
-  // To the end of the records.
-  Result<record_head*> copy(const record_head& head);
 
   const Programs& programs_;
   Records& records_;

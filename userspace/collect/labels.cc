@@ -6,7 +6,8 @@
 namespace bpfckpt::collect {
 namespace {
 
-// What a task asked its module for besides its label. `prev` is SELinux's word for where a task came from,
+// What a task asked its module for besides its label; AppArmor's are looked at by one of those with the same
+// credentials, when the label is read. `prev` is SELinux's word for where a task came from,
 // which is no more than that, and AppArmor's for the profile to which a hat can be taken off again.
 constexpr const char* kOfApparmor[] = {"exec", "prev"};
 constexpr const char* kOfOthers[] = {"exec", "fscreate", "keycreate", "sockcreate"};
@@ -30,11 +31,15 @@ Result<Records::Label> Labels::read_one(const cred_record& record) const {
   return label;
 }
 
-Result<void> Labels::read(Records& records) {
+Result<void> Labels::read(Records& records, const TaskMarks::Security& own_security) {
   if (module_ == kernel::LabelModule::None) return {};
   return records.for_each([&](const record_head& head) -> Result<void> {
     const auto cred = head.type == RECORD_CRED ? as<cred_record>(head) : nullptr;
     if (cred == nullptr) return {};
+    if (std::ranges::equal(own_security, cred->security)) {
+      records.add_label(cred->cred, {own_, ""});
+      return {};
+    }
     auto known = known_.find(cred->cred);
     if (known == known_.end() || !std::ranges::equal(known->second.words, cred->security)) {
       Result<Records::Label> label = read_one(*cred);

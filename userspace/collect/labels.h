@@ -19,10 +19,11 @@ class Labels {
   kernel::LabelModule module() const { return module_; }
   const std::string& own() const { return own_; }
 
-  // Adds to the records the labels of the credentials in them. Each costs the opening of a file, but for what
-  // an earlier reading has shown: a dump looks at the running tree first, so that there is little of it left
-  // to do in the frozen one.
-  Result<void> read(Records& records);
+  // Adds to the records the labels of the credentials in them. Each costs the opening of a file, but for
+  // those that are bpfckpt's own (`own_security`: cred_record.security of it), as nearly all are, and for
+  // what an earlier reading has shown: a dump looks at the running tree first, so that there is little of it
+  // left to do in the frozen one.
+  Result<void> read(Records& records, const TaskMarks::Security& own_security);
 
  private:
   struct Known {

@@ -39,41 +39,39 @@ Result<void> forget_new_clients(Records& records) {
   });
 }
 
-// The names of processes, by tgid.
-Result<std::unordered_map<std::uint32_t, std::string>> read_names(const Programs& programs) {
-  Records tasks;
-  TRY_ASSIGN(const Fd list, make_link(programs.fd(Program::ListTasks), Scope::everything()));
-  TRY(read_all(list.get(), tasks));
-  std::unordered_map<std::uint32_t, std::string> names;
-  TRY(tasks.for_each([&](const record_head& head) -> Result<void> {
-    if (auto task = as<summary_record>(head); task != nullptr && task->tid == task->tgid)
-      names.emplace(task->tid, std::string(task->comm, ::strnlen(task->comm, sizeof task->comm)));
-    return {};
-  }));
-  return names;
+template <class Task>
+std::string name_of(const Task& task) {
+  return {task.comm, ::strnlen(task.comm, sizeof task.comm)};
 }
 
 }  // namespace
 
-Result<void> UnixEnds::add(const Records& files) {
-  return files.for_each([this](const record_head& head) -> Result<void> {
+Result<void> UnixEnds::add(const Records& records) {
+  return records.for_each([this](const record_head& head) -> Result<void> {
     if (const socket_record* socket = unix_socket_of(head))
       holders_.emplace(socket->sock, as<file_record>(head)->tgid);
+    if (auto task = head.type == RECORD_TASK ? as<task_record>(head) : nullptr;
+        task != nullptr && (task->flags & TASK_LEADER) != 0)
+      names_.emplace(task->tgid, name_of(*task));
+    if (auto task = head.type == RECORD_SUMMARY ? as<summary_record>(head) : nullptr;
+        task != nullptr && task->tid == task->tgid)
+      names_.emplace(task->tgid, name_of(*task));
     return {};
   });
 }
 
 Result<UnixEnds> UnixEnds::read(const Programs& programs) {
-  Records files;
-  TRY_ASSIGN(const Fd link, make_link(programs.fd(Program::DumpFiles), Scope::everything()));
-  TRY(read_all(link.get(), files));
   UnixEnds ends;
-  TRY(ends.add(files));
+  for (const Program program : {Program::DumpFiles, Program::ListTasks}) {
+    Records records;
+    TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
+    TRY(read_all(link.get(), records));
+    TRY(ends.add(records));
+  }
   return ends;
 }
 
-Result<void> find_peers(const Programs& programs, Records& records,
-                        const std::function<Result<const UnixEnds*>()>& ends) {
+Result<void> find_peers(Records& records, const std::function<Result<const UnixEnds*>()>& ends) {
   std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
   std::unordered_set<std::uint64_t> known, files;
   std::unordered_set<std::uint32_t> tree;
@@ -93,21 +91,17 @@ Result<void> find_peers(const Programs& programs, Records& records,
   if (wanted.empty()) return {};
 
   TRY_ASSIGN(const UnixEnds* known_ends, ends());
-  std::vector<unix_holder_record> found;
   for (const auto& [peer, sock] : wanted) {
+    const std::uint32_t holder = known_ends->holder(peer);
+    // A process of the tree has made it since its descriptors were read.
+    if (holder == 0 || tree.contains(holder)) continue;
     unix_holder_record record{};
     record.head.record = {RECORD_UNIX_ITEM, sizeof record};
     record.head.list = sock;
     record.what = UNIX_ITEM_HOLDER;
-    record.pid = known_ends->holder(peer);
-    // A process of the tree has made it since its descriptors were read.
-    if (record.pid != 0 && !tree.contains(record.pid)) found.push_back(record);
-  }
-  if (found.empty()) return {};
-  TRY_ASSIGN(const auto names, read_names(programs));
-  for (unix_holder_record& record : found) {
-    if (auto name = names.find(record.pid); name != names.end())
-      std::memcpy(record.comm, name->second.data(), std::min(name->second.size(), sizeof record.comm));
+    record.pid = holder;
+    const std::string_view name = known_ends->name(holder);
+    name.copy(record.comm, sizeof record.comm);
     TRY(records.append(record.head.record));
   }
   return {};

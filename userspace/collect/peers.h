@@ -16,8 +16,8 @@ namespace bpfckpt::collect {
 // to).
 class UnixEnds {
  public:
-  // What a pass of DumpFiles says.
-  Result<void> add(const Records& files);
+  // What passes of DumpFiles, and of DumpTasks or ListTasks, say.
+  Result<void> add(const Records& records);
   // Of the whole machine: every descriptor is looked at.
   static Result<UnixEnds> read(const Programs& programs);
 
@@ -26,14 +26,19 @@ class UnixEnds {
     auto it = holders_.find(sock);
     return it == holders_.end() ? 0 : it->second;
   }
+  // What a process is called; empty: it is not known.
+  std::string_view name(std::uint32_t tgid) const {
+    auto it = names_.find(tgid);
+    return it == names_.end() ? std::string_view() : it->second;
+  }
 
  private:
   std::unordered_map<std::uint64_t, std::uint32_t> holders_;  // tgid by struct sock
+  std::unordered_map<std::uint32_t, std::string> names_;      // by tgid
 };
 
 // Appends, for each unix socket in `records` whose other end none of them has, which process has that
 // (struct unix_holder_record). `ends` is asked only where there is such a one.
-Result<void> find_peers(const Programs& programs, Records& records,
-                        const std::function<Result<const UnixEnds*>()>& ends);
+Result<void> find_peers(Records& records, const std::function<Result<const UnixEnds*>()>& ends);
 
 }  // namespace bpfckpt::collect

@@ -81,7 +81,7 @@ std::uint64_t find_ptracer_relations() {
 }
 
 // 0, or -errno of what could not be loaded.
-Result<int> try_load(Types types, Skeleton& skeleton) {
+Result<int> try_load(Types types, std::uint64_t ptracer_relations, Skeleton& skeleton) {
   LIBBPF_OPTS(bpf_object_open_opts, options);
   if (types == Types::OfKernel) options.btf_custom_path = "/sys/kernel/btf/vmlinux";
   skeleton.reset(bpfckpt_bpf::open(&options));
@@ -89,16 +89,17 @@ Result<int> try_load(Types types, Skeleton& skeleton) {
   const int cpus = ::libbpf_num_possible_cpus();
   if (cpus < 0) return fail(Error::system("possible cpus", -cpus));
   skeleton->rodata->cpu_mask_bytes = static_cast<__u32>((cpus + 63) / 64 * 8);
-  skeleton->rodata->ptracer_relations = find_ptracer_relations();
+  skeleton->rodata->ptracer_relations = ptracer_relations;
   return bpfckpt_bpf::load(skeleton.get());
 }
 
 Result<ProgramFds> load() {
   ::libbpf_set_print(log_libbpf);
   Skeleton skeleton(nullptr, bpfckpt_bpf::destroy);
-  TRY_ASSIGN(int err, try_load(Types::OfKernelAndModules, skeleton));
+  const std::uint64_t ptracer_relations = find_ptracer_relations();
+  TRY_ASSIGN(int err, try_load(Types::OfKernelAndModules, ptracer_relations, skeleton));
   if (err == -EPERM) {
-    TRY_ASSIGN(err, try_load(Types::OfKernel, skeleton));
+    TRY_ASSIGN(err, try_load(Types::OfKernel, ptracer_relations, skeleton));
   }
   if (err != 0)
     return fail(

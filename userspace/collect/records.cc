@@ -37,12 +37,12 @@ Result<std::span<std::byte>> Records::room() {
   return piece.memory.bytes().subspan(piece.used);
 }
 
-Result<void> Records::append(const record_head& record) {
+Result<record_head*> Records::append(const record_head& record) {
   TRY_ASSIGN(const std::span<std::byte> free, room());
   if (record.length > free.size()) return fail(Error::bug("collect: a record longer than any room"));
   std::memcpy(free.data(), &record, record.length);
   commit(record.length);
-  return {};
+  return reinterpret_cast<record_head*>(free.data());
 }
 
 std::size_t Records::size_bytes() const {

@@ -55,7 +55,7 @@ class Records {
   Result<std::span<std::byte>> room();
   void commit(std::size_t len_bytes) { pieces_[current_].used += len_bytes; }
   // A copy of the record, at the end.
-  Result<void> append(const record_head& record);
+  Result<record_head*> append(const record_head& record);
   std::size_t size_bytes() const;
   std::size_t capacity_bytes() const;
   // The records that came after the first `from_bytes` bytes (of size_bytes()).

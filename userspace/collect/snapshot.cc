@@ -43,10 +43,10 @@ Result<Snapshot> Snapshot::take(const Programs& programs) {
   Snapshot snapshot;
   for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
     Pass& pass = snapshot.passes_.emplace_back(program);
-    TRY_ASSIGN(const Fd link, make_link(programs.fd(pass.program), Scope::everything()));
+    TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
     TRY(read_all(link.get(), pass.records));
     TRY(pass.cut());
-    if (pass.program == Program::DumpFiles) TRY(snapshot.ends_.add(pass.records));
+    if (program != Program::DumpVmas) TRY(snapshot.ends_.add(pass.records));
   }
   return snapshot;
 }
