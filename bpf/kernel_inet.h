@@ -80,6 +80,13 @@ struct inet_connection_sock {
 	const struct tcp_ulp_ops *icsk_ulp_ops;
 	__u8 icsk_syn_retries;
 	__u32 icsk_user_timeout;
+	__u32 icsk_rto_min;
+	__u32 icsk_delack_max;
+};
+
+/* since 6.15 ("tcp: add TCP_RTO_MAX_MS socket option") */
+struct inet_connection_sock___rto {
+	__u32 icsk_rto_max;
 };
 
 struct tcp_options_received {

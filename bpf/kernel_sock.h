@@ -80,7 +80,7 @@ struct sock {
 	int sk_bind_phc;
 	struct pid *sk_peer_pid;
 	const struct cred *sk_peer_cred;
-	unsigned char sk_txrehash;	/* means something for Internet sockets only: shares its place since 6.16 */
+	unsigned char sk_txrehash;	/* means something for TCP only: shares its place since 6.16 */
 	unsigned char sk_clockid;
 	unsigned char sk_txtime_deadline_mode : 1;
 	unsigned char sk_txtime_report_errors : 1;

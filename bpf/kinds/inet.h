@@ -164,6 +164,10 @@ static __always_inline void fill_tcp(struct tcp_sock *tp, struct inet_record *ou
 	words[3] = (__u32)tp->linger2 | (__u64)icsk->icsk_user_timeout << 32;
 	words[4] = (__u64)icsk->icsk_ca_ops;
 	words[5] = icsk->icsk_accept_queue.fastopenq.max_qlen;
+	/* What a route says of them is not the socket's; what nobody changed is the same in all. */
+	words[6] = icsk->icsk_rto_min | (__u64)icsk->icsk_delack_max << 32;
+	if (bpf_core_field_exists(((struct inet_connection_sock___rto *)0)->icsk_rto_max))
+		words[7] = BPF_CORE_READ((struct inet_connection_sock___rto *)icsk, icsk_rto_max);
 }
 
 static __always_inline void fill_inet(struct sock *sk, struct inet_record *out)

@@ -24,16 +24,13 @@ int ask(int fd, bool v6, cr::Address to) {
 }  // namespace
 
 void cr::test() {
-  FILE* groups = std::fopen("/proc/sys/net/ipv4/ping_group_range", "we");
-  if (groups == nullptr) skip("machine: settings of the network namespace");
-  std::fputs("0 65535", groups);
-  std::fclose(groups);
+  if (!set_setting("ipv4/ping_group_range", "0 65535")) skip("machine: settings of the network namespace");
   for (const bool v6 : {false, true}) {
     const int family = v6 ? AF_INET6 : AF_INET, protocol = v6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP};
     const int plain = ::socket(family, SOCK_DGRAM, protocol), bound = ::socket(family, SOCK_DGRAM, protocol),
               connected = ::socket(family, SOCK_DGRAM, protocol),
               fresh = ::socket(family, SOCK_DGRAM, protocol);
-    REQUIRE(plain >= 0 && bound >= 0 && connected >= 0);
+    REQUIRE(plain >= 0 && bound >= 0 && connected >= 0 && fresh >= 0);
     Address here = address(v6 ? "::1" : "127.0.0.1", 4321), to = address(v6 ? "::1" : "127.0.0.1", 0), none;
     none.len = 0;
     REQUIRE(::bind(bound, here.get(), here.len) == 0);

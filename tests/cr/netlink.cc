@@ -39,6 +39,8 @@ void cr::test() {
   const int on = 1;
   REQUIRE(::setsockopt(route, SOL_NETLINK, NETLINK_PKTINFO, &on, sizeof on) == 0);
   REQUIRE(::setsockopt(route, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on) == 0);
+  // Where newer kernels keep this, older ones keep SO_TXREHASH.
+  REQUIRE(::setsockopt(fresh, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0);
   const std::string groups = groups_of(route);
   checkpoint_here();
   CHECK_EQ(name_of(route).nl_pid, 0x40001234U);
@@ -46,6 +48,7 @@ void cr::test() {
   CHECK_EQ(name_of(fresh).nl_pid, 0U);
   int value = 0;
   socklen_t len = sizeof value;
+  CHECK(::getsockopt(fresh, SOL_SOCKET, SO_PASSCRED, &value, &len) == 0 && value == 1);
   CHECK(::getsockopt(route, SOL_NETLINK, NETLINK_PKTINFO, &value, &len) == 0 && value == 1);
   CHECK(::getsockopt(route, SOL_NETLINK, NETLINK_EXT_ACK, &value, &len) == 0 && value == 1);
   struct {

@@ -5,6 +5,8 @@
 #include "harness/cr_net.h"
 
 void cr::test() {
+  // Raw sockets show it, and cannot be told.
+  REQUIRE(set_setting("ipv6/bindv6only", "1"));
   const int icmp = ::socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
   REQUIRE(icmp >= 0);
   const icmp_filter filter{~(1U << ICMP_ECHOREPLY)};

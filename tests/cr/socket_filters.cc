@@ -33,7 +33,7 @@ std::string filter_of(int fd) {
   std::string text;
   for (socklen_t i = 0; i < count; i++)
     text += std::to_string(code[i].code) + "," + std::to_string(code[i].k) + "," +
-            std::to_string(code[i].jt) + " ";
+            std::to_string(code[i].jt) + "," + std::to_string(code[i].jf) + " ";
   return text;
 }
 

@@ -63,6 +63,16 @@ void cr::test() {
     set_text_option(listener, SOL_SOCKET, SO_BINDTODEVICE, "lo");
     set_option(listener, SOL_SOCKET, SO_RCVBUF, 30000);
     const Connection c = connect_to(listener), corked = connect_to(listener), other = connect_to(listener);
+    // Of two that are alike but for this, each has its own.
+    const Connection alike = connect_to(listener), timed = connect_to(listener);
+    std::vector<Option> times;
+    for (const auto& [name, value] :
+         {std::pair{44, 90'000}, {45, 150'000}, {46, 30'000}})  // TCP_RTO_MAX_MS and on
+      if (option(timed.client, IPPROTO_TCP, name) >= 0) times.push_back({IPPROTO_TCP, name, value});
+    for (const Option& it : times) set_option(timed.client, it.level, it.name, it.value);
+    // Read back in the kernel's ticks.
+    const std::string own_times = read_back(timed.client, times), untimed = read_back(alike.client, times);
+    CHECK(times.empty() || own_times != untimed);
     const std::vector<Option> options = options_of(v4);
     for (const Option& it : options) set_option(c.client, it.level, it.name, it.value);
     set_text_option(c.client, IPPROTO_TCP, TCP_CONGESTION, "reno");
@@ -79,6 +89,8 @@ void cr::test() {
     const std::string sizes[] = {read_back(c.server, buffers), read_back(listener, buffers)};
     checkpoint_here();
     CHECK_EQ(read_back(c.client, options), before);
+    CHECK_EQ(read_back(alike.client, times), untimed);
+    CHECK_EQ(read_back(timed.client, times), own_times);
     CHECK_EQ(text_option(c.client, IPPROTO_TCP, TCP_CONGESTION), "reno");
     CHECK(text_option(c.server, IPPROTO_TCP, TCP_CONGESTION) ==
           text_option(listener, IPPROTO_TCP, TCP_CONGESTION));

@@ -10,19 +10,13 @@ namespace {
 
 using namespace cr;
 
+std::string bytes_of(const auto& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
 std::uint16_t checksum(const iphdr& ip, const std::string& segment) {
-  std::uint32_t sum = htons(IPPROTO_UDP) + htons(static_cast<std::uint16_t>(segment.size()));
-  auto add = [&](const void* bytes, std::size_t len) {
-    for (std::size_t i = 0; i < len; i += 2) {
-      std::uint16_t word = 0;
-      std::memcpy(&word, static_cast<const char*>(bytes) + i, std::min<std::size_t>(2, len - i));
-      sum += word;
-    }
-  };
-  add(&ip.saddr, 8);
-  add(segment.data(), segment.size());
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
+  const std::uint16_t rest[] = {htons(IPPROTO_UDP), htons(static_cast<std::uint16_t>(segment.size()))};
+  return internet_checksum(bytes_of(ip.saddr) + bytes_of(ip.daddr) + bytes_of(rest) + segment);
 }
 
 // By a raw socket, for which the kernel sums nothing up.
@@ -40,10 +34,9 @@ void send_raw(int to, const std::string& payload, std::uint16_t error) {
   udp.source = htons(7);
   udp.dest = in.sin_port;
   udp.len = htons(static_cast<std::uint16_t>(sizeof udp + payload.size()));
-  udp.check = checksum(ip, std::string(reinterpret_cast<const char*>(&udp), sizeof udp) + payload);
+  udp.check = checksum(ip, bytes_of(udp) + payload);
   udp.check = static_cast<std::uint16_t>(udp.check ^ error);
-  const std::string packet = std::string(reinterpret_cast<const char*>(&ip), sizeof ip) +
-                             std::string(reinterpret_cast<const char*>(&udp), sizeof udp) + payload;
+  const std::string packet = bytes_of(ip) + bytes_of(udp) + payload;
   const int raw = ::socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
   REQUIRE(raw >= 0);
   REQUIRE(::sendto(raw, packet.data(), packet.size(), 0, name.get(), name.len) ==

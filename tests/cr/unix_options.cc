@@ -7,7 +7,8 @@
 
 namespace {
 
-constexpr int kBufLock = 72, kPeekOff = 42, kPassSec = 34, kTimestampNs = 35, kMark = 36, kLockFilter = 44;
+constexpr int kBufLock = 72, kPeekOff = 42, kPassSec = 34, kTimestampNs = 35, kMark = 36, kLockFilter = 44,
+              kPassRights = 83;
 
 std::string bytes_of(int fd, int name) {
   char value[256];
@@ -37,7 +38,10 @@ void cr::test() {
   set_option(pair[0], SOL_SOCKET, kPeekOff, 3);
   set_option(pair[0], SOL_SOCKET, kMark, 77);
   set_option(pair[1], SOL_SOCKET, SO_SNDBUF, 22222);
-  ::setsockopt(pair[1], SOL_SOCKET, kBufLock, "\0\0\0", 4);  // since 5.14
+  set_option(filtered[0], SOL_SOCKET, SO_PASSCRED, 1);
+  const int off = 0;
+  ::setsockopt(filtered[0], SOL_SOCKET, kPassRights, &off, sizeof off);  // since 6.16
+  ::setsockopt(pair[1], SOL_SOCKET, kBufLock, "\0\0\0", 4);              // since 5.14
   set_option(listening, SOL_SOCKET, SO_RCVBUF, 40000);
   const linger lasting{1, 7};
   const timeval receive_time{3, 500000}, send_time{4, 0};
@@ -56,10 +60,10 @@ void cr::test() {
   std::string before;
   auto all = [&] {
     std::string text;
-    for (int fd : {pair[0], pair[1], listening, filtered[1]})
-      for (int name :
-           {SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_PRIORITY, SO_KEEPALIVE, SO_REUSEADDR, SO_PASSCRED, kPassSec,
-            kTimestampNs, kPeekOff, kMark, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, kBufLock, kLockFilter})
+    for (int fd : {pair[0], pair[1], listening, filtered[0], filtered[1]})
+      for (int name : {SO_SNDBUF, SO_RCVBUF, SO_RCVLOWAT, SO_PRIORITY, SO_KEEPALIVE, SO_REUSEADDR,
+                       SO_PASSCRED, kPassSec, kTimestampNs, kPeekOff, kMark, SO_LINGER, SO_RCVTIMEO,
+                       SO_SNDTIMEO, kBufLock, kLockFilter, kPassRights})
         text += std::to_string(name) + " " + bytes_of(fd, name) + "\n";
     return text;
   };

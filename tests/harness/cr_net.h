@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,27 @@ inline Address peer_of(int fd) {
   Address a;
   REQUIRE(::getpeername(fd, a.get(), &a.len) == 0);
   return a;
+}
+
+// Of the network namespace: "ipv4/tcp_sack".
+inline bool set_setting(const std::string& name, const char* value) {
+  FILE* file = std::fopen(("/proc/sys/net/" + name).c_str(), "we");
+  if (file == nullptr) return false;
+  const bool written = std::fputs(value, file) >= 0;
+  return std::fclose(file) == 0 && written;
+}
+
+// Of RFC 1071, over all of `bytes`, a pseudo header among them; never 0, which says that there is none.
+inline std::uint16_t internet_checksum(std::string bytes) {
+  if (bytes.size() % 2 != 0) bytes += '\0';
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < bytes.size(); i += 2) {
+    std::uint16_t word = 0;
+    std::memcpy(&word, &bytes[i], sizeof word);
+    sum += word;
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return sum == 0xffff ? std::uint16_t{0xffff} : static_cast<std::uint16_t>(~sum);
 }
 
 inline int option(int fd, int level, int name) {

@@ -26,8 +26,6 @@ constexpr std::size_t kMostPayload = 65507;  // of IPv4; of IPv6 as much as pass
 constexpr std::size_t kMostPayloadV6 = 65536 - sizeof(ip6_hdr) - sizeof(udphdr);
 constexpr int kMostDatagrams = 1 << 20;
 constexpr int kNoCheck6Receive = 102;  // include/uapi/linux/udp.h: UDP_NO_CHECK6_RX
-constexpr int kPeekOffset = 42;        // SO_PEEK_OFF
-constexpr int kBufferLock = 72;        // SO_BUF_LOCK
 constexpr int kPatienceSeconds = 5;
 // Of a port that is still to be known, in struct sockaddr_in and sockaddr_in6 alike.
 constexpr std::size_t kPortOffset = offsetof(sockaddr_in, sin_port);
@@ -126,7 +124,7 @@ class Sender {
     if (device() != nullptr) set(SOL_SOCKET, SO_BINDTODEVICE, '\0');
     if (!is_lite() && any_v6()) set(IPPROTO_UDP, kNoCheck6Receive, 1);
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{kPatienceSeconds, 0});
-    set(SOL_SOCKET, kPeekOffset, 0);
+    set(SOL_SOCKET, SO_PEEK_OFF, 0);
     plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, 0});
     const SocketAddress any = socket_address(udp_.common().family(), std::string(16, '\0'), 0, 0);
     plan_bind(plan_, fd_, any);
@@ -173,7 +171,7 @@ class Sender {
           {fd_, SOL_SOCKET, SO_BINDTODEVICE,
            Operand::data(plan_.data(std::as_bytes(std::span(option->value())))), option->value().size()},
           "device");
-    set(SOL_SOCKET, kPeekOffset, -1);
+    set(SOL_SOCKET, SO_PEEK_OFF, -1);
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{});
     if (!is_lite() && any_v6())
       set(IPPROTO_UDP, kNoCheck6Receive, int_option(udp_.inet().options(), IPPROTO_UDP, kNoCheck6Receive, 0));
@@ -189,9 +187,7 @@ class Sender {
   }
 
   const pb::SocketOption* device() const {
-    for (const pb::SocketOption& option : udp_.common().options())
-      if (option.level() == SOL_SOCKET && option.name() == SO_BINDTODEVICE) return &option;
-    return nullptr;
+    return find_option(udp_.common().options(), SOL_SOCKET, SO_BINDTODEVICE);
   }
 
   bool is_lite() const { return udp_.common().protocol() == IPPROTO_UDPLITE; }
@@ -259,17 +255,21 @@ void take_datagrams_apart(pb::Udp& udp) {
   if (std::ranges::none_of(udp.datagrams(), [](const pb::Datagram& it) { return it.segment() != 0; })) return;
   google::protobuf::RepeatedPtrField<pb::Datagram> all;
   all.Swap(udp.mutable_datagrams());
-  for (const pb::Datagram& merged : all) {
-    const std::size_t segment = merged.segment() == 0 ? merged.payload().size() : merged.segment();
-    std::size_t at = 0;
-    do {
+  for (pb::Datagram& merged : all) {
+    const std::size_t segment = merged.segment();
+    if (segment == 0) {
+      udp.add_datagrams()->Swap(&merged);
+      continue;
+    }
+    const std::string payload = std::move(*merged.mutable_payload());
+    merged.clear_payload();
+    merged.clear_segment();
+    for (std::size_t at = 0; at < payload.size(); at += segment) {
       pb::Datagram& one = *udp.add_datagrams();
       one = merged;
-      one.clear_segment();
-      one.set_payload(merged.payload().substr(at, segment));
+      one.set_payload(payload.substr(at, segment));
       one.set_length(static_cast<std::uint32_t>(one.payload().size()));
-      at += segment;
-    } while (at < merged.payload().size());
+    }
   }
 }
 
@@ -285,7 +285,7 @@ void plan_datagrams_end(PlanBuilder& plan, Operand fd, const pb::Udp& udp) {
              Operand::data(plan.bytes_of(static_cast<int>(udp.common().receive_buffer() / 2))), 4},
             "buffer");
   plan.try_call(kSelf, SYS_setsockopt,
-                {fd, SOL_SOCKET, kBufferLock, Operand::data(plan.bytes_of(udp.common().buffer_locks())), 4},
+                {fd, SOL_SOCKET, SO_BUF_LOCK, Operand::data(plan.bytes_of(udp.common().buffer_locks())), 4},
                 "buffer lock");
 }
 
@@ -300,7 +300,9 @@ Finding judge_datagrams(const pb::Udp& udp, const std::string& name) {
   for (const pb::Datagram& datagram : udp.datagrams()) {
     if (is_link_local(datagram.source()) || is_link_local(datagram.destination()))
       return refused(", some of link-local addresses, which belong to an interface");
-    if (datagram.length() > (is_mapped(datagram.source()) ? kMostPayload : kMostPayloadV6))
+    // What came in parts comes in parts again.
+    const std::uint32_t length = datagram.segment() != 0 ? datagram.segment() : datagram.length();
+    if (length > (is_mapped(datagram.source()) ? kMostPayload : kMostPayloadV6))
       return refused(", one too long for the loopback device");
   }
   return {};

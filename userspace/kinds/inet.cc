@@ -239,11 +239,15 @@ Result<void> look_at_inet_options(int fd, const pb::Socket& socket, pb::InetSock
   return {};
 }
 
-void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::InetSocket& inet) {
-  if (!inet.ipv6_only() || !is_any(inet.bound_address()) || is_mapped(inet.bound_address())) return;
+// What a new one has is a setting of the machine (net.ipv6.bindv6only), and 1 for echoes of ICMP
+// (net/ipv4/ping.c:ping_init_sock()). Raw sockets show the setting, and do not take it.
+void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet) {
+  if (socket.family() != AF_INET6 || socket.type() == SOCK_RAW) return;
+  const bool echoes = socket.protocol() == IPPROTO_ICMPV6;
+  if (!echoes && (!is_any(inet.bound_address()) || is_mapped(inet.bound_address()))) return;
+  const std::int32_t only = inet.ipv6_only() ? 1 : 0;
   plan.call(kSelf, SYS_setsockopt,
-            {fd, SOL_IPV6, IPV6_V6ONLY, Operand::data(plan.bytes_of(std::int32_t{1})), sizeof(std::int32_t)},
-            "IPv6 only");
+            {fd, SOL_IPV6, IPV6_V6ONLY, Operand::data(plan.bytes_of(only)), sizeof only}, "IPv6 only");
 }
 
 void plan_inet_options(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet) {

@@ -28,7 +28,7 @@ Result<void> look_at_inet_options(int fd, const pb::Socket& socket, pb::InetSock
 // Sets them; `inet` is that of the socket which has the options.
 void plan_inet_options(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet);
 // Of the socket itself, not of one that has the same options.
-void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::InetSocket& inet);
+void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet);
 // What plan_names() binds it to: any address, where its own was only chosen by connect(2).
 std::string address_to_bind(const pb::Socket& socket, const pb::InetSocket& inet);
 // Binds and connects a socket without connections as it was, and shuts it down.

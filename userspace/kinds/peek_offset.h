@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SO_PEEK_OFF of a socket that is somebody else's, for as long as this lives.
+// SO_PEEK_OFF of a socket that is somebody else's, for as long as this lives; killed meanwhile, bpfckpt
+// leaves it as it is.
 #pragma once
 
 #include <sys/socket.h>
@@ -16,11 +17,10 @@ class PeekOffset {
   PeekOffset(PeekOffset&& other) noexcept : fd_(other.fd_), before_(other.before_) { other.fd_ = -1; }
   PeekOffset& operator=(PeekOffset&&) = delete;
   ~PeekOffset() {
-    if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, kName, &before_, sizeof before_);
+    if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, SO_PEEK_OFF, &before_, sizeof before_);
   }
 
  private:
-  static constexpr int kName = 42;  // SO_PEEK_OFF
   PeekOffset(int fd, int before) : fd_(fd), before_(before) {}
 
   int fd_, before_;
@@ -29,8 +29,8 @@ class PeekOffset {
 inline Result<PeekOffset> PeekOffset::set(int fd, int offset) {
   int before = -1;
   socklen_t len = sizeof before;
-  if (::getsockopt(fd, SOL_SOCKET, kName, &before, &len) != 0 ||
-      ::setsockopt(fd, SOL_SOCKET, kName, &offset, sizeof offset) != 0)
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &before, &len) != 0 ||
+      ::setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) != 0)
     return fail(Error::system("SO_PEEK_OFF"));
   return PeekOffset(fd, before);
 }

@@ -67,13 +67,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   TRY(check_inet(raw.common(), raw.inet(), "raw"));
   const Operand fd = Operand::result(plan_socket(plan, file, raw.common()));
   plan_inet_options(plan, fd, raw.common(), raw.inet());
-  plan_ipv6_only(plan, fd, raw.inet());
-  // A new one is of IPv6 only (net/ipv4/ping.c:ping_init_sock()).
-  if (raw.common().family() == AF_INET6 && raw.common().type() == SOCK_DGRAM && !raw.inet().ipv6_only())
-    plan.call(
-        kSelf, SYS_setsockopt,
-        {fd, SOL_IPV6, IPV6_V6ONLY, Operand::data(plan.bytes_of(std::int32_t{0})), sizeof(std::int32_t)},
-        "not IPv6 only");
+  plan_ipv6_only(plan, fd, raw.common(), raw.inet());
   plan_names(plan, fd, raw.common(), raw.inet());
   plan_memberships(plan, fd, raw.common(), raw.inet());
   plan_socket_options(plan, fd, raw.common(), OptionTime::Filled);

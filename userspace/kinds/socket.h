@@ -34,6 +34,8 @@ Result<void> read_option(int fd, int level, int name, std::size_t len_bytes, pb:
 using SocketOptions = google::protobuf::RepeatedPtrField<pb::SocketOption>;
 // The value of an option that is a number; `usual`, if it is not among them.
 int int_option(const SocketOptions& options, int level, int name, int usual);
+// Null: it is not among them.
+const pb::SocketOption* find_option(const SocketOptions& options, int level, int name);
 void add_option(pb::Socket& socket, int level, int name, std::string_view value);
 inline void add_option(pb::Socket& socket, int level, int name, int value) {
   add_option(socket, level, name, {reinterpret_cast<const char*>(&value), sizeof value});

@@ -205,11 +205,18 @@ void plan_buffer(PlanBuilder& plan, Operand fd, int option, std::uint32_t bytes)
 
 }  // namespace
 
+const pb::SocketOption* find_option(const SocketOptions& options, int level, int name) {
+  const auto it = std::ranges::find_if(options, [&](const pb::SocketOption& option) {
+    return option.level() == level && option.name() == name;
+  });
+  return it == options.end() ? nullptr : &*it;
+}
+
 int int_option(const SocketOptions& options, int level, int name, int usual) {
+  const pb::SocketOption* option = find_option(options, level, name);
   int value = usual;
-  for (const pb::SocketOption& option : options)
-    if (option.level() == level && option.name() == name && option.value().size() == sizeof value)
-      std::memcpy(&value, option.value().data(), sizeof value);
+  if (option != nullptr && option->value().size() == sizeof value)
+    std::memcpy(&value, option->value().data(), sizeof value);
   return value;
 }
 
@@ -246,9 +253,9 @@ void describe_socket(const socket_record& record, pb::Socket& socket) {
   if (record.busy_poll_budget != 0) add(kBusyPollBudget, record.busy_poll_budget, kBusyPollDefault);
   add(kReserveMemory, record.reserved_memory, 0);
   add(kIncomingCpu, static_cast<std::uint32_t>(record.incoming_cpu), UINT32_MAX);
-  // Elsewhere it means nothing, and newer kernels do not let it be set.
-  if (record.tx_rehash == (is_internet(record) ? 0 : 1))
-    add_option(socket, SOL_SOCKET, kTxRehash, static_cast<int>(record.tx_rehash));
+  // Elsewhere it means nothing, and newer kernels do not let it be set and have something else in its place.
+  if (is_internet(record) && record.protocol == IPPROTO_TCP && record.tx_rehash == 0)
+    add_option(socket, SOL_SOCKET, kTxRehash, 0);
   if (record.max_pacing_rate != UINT64_MAX && record.max_pacing_rate != UINT32_MAX)
     add_option(socket, SOL_SOCKET, kMaxPacingRate,
                {reinterpret_cast<const char*>(&record.max_pacing_rate), sizeof record.max_pacing_rate});

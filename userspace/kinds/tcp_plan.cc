@@ -238,7 +238,7 @@ Result<void> SocketPlan::connected() {
 Result<void> SocketPlan::run() {
   fd_ = Operand::result(plan_socket(plan_, file_, tcp_.common()));
   plan_inet_options(plan_, fd_, tcp_.common(), options_);
-  plan_ipv6_only(plan_, fd_, tcp_.inet());
+  plan_ipv6_only(plan_, fd_, tcp_.common(), tcp_.inet());
   if (is_connection(tcp_) || was_connection(tcp_))
     TRY(connected());
   else

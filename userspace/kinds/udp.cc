@@ -71,7 +71,7 @@ Result<void> plan(PlanBuilder& plan, const pb::File& file, const pb::FileObject*
   const Operand fd = Operand::result(plan_socket(plan, file, udp.common()));
   plan_inet_options(plan, fd, udp.common(), udp.inet());
   plan_datagrams(plan, fd, file, udp);
-  plan_ipv6_only(plan, fd, udp.inet());
+  plan_ipv6_only(plan, fd, udp.common(), udp.inet());
   plan_names(plan, fd, udp.common(), udp.inet());
   plan_memberships(plan, fd, udp.common(), udp.inet());
   plan_socket_options(plan, fd, udp.common(), OptionTime::Filled);

@@ -20,12 +20,6 @@
 #include "kinds/unix_group.h"
 
 namespace bpfckpt::kinds {
-namespace {
-
-constexpr std::uint32_t kSndBufForce = 32, kBufLock = 72;
-
-}  // namespace
-
 Result<void> UnixGroup::run() {
   TRY(read());
   plan_.phase("unix sockets");
@@ -198,8 +192,8 @@ void UnixGroup::finish_one(const Node& node) {
   if (common.shutdown() != 0 && !by_closing)
     plan_.call(kSelf, SYS_shutdown, {node.fd, common.shutdown() - 1}, "unix");
   if (needed_.contains(&node)) {
-    set_int(node.fd, kSndBufForce, static_cast<std::int32_t>(common.send_buffer() / 2));
-    set_int(node.fd, kBufLock, static_cast<std::int32_t>(common.buffer_locks()));
+    set_int(node.fd, SO_SNDBUFFORCE, static_cast<std::int32_t>(common.send_buffer() / 2));
+    set_int(node.fd, SO_BUF_LOCK, static_cast<std::int32_t>(common.buffer_locks()));
   }
   if (!filled_.contains(&node)) plan_socket_options(plan_, node.fd, common, OptionTime::Filled);
 }

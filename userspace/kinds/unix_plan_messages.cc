@@ -10,12 +10,6 @@
 #include "kinds/unix_group.h"
 
 namespace bpfckpt::kinds {
-namespace {
-
-constexpr std::uint32_t kSndBufForce = 32;
-
-}  // namespace
-
 void UnixGroup::raise_buffers() {
   for (Node& node : nodes_)
     for (const pb::UnixMessage& message : node.socket.messages())
@@ -34,12 +28,12 @@ void UnixGroup::raise_buffers() {
   for (const Node& node : nodes_) {
     std::uint64_t bytes = 0;
     for (const pb::UnixMessage& message : node.socket.messages()) bytes += cost(message);
-    if (node.has_gone && bytes > usual) set_int(node.gone, kSndBufForce, half_of(bytes));
+    if (node.has_gone && bytes > usual) set_int(node.gone, SO_SNDBUFFORCE, half_of(bytes));
   }
   for (Node& node : nodes_)
     if (auto it = needed_.find(&node); it != needed_.end()) {
       plan_.about(node.id());
-      set_int(node.fd, kSndBufForce, half_of(it->second));
+      set_int(node.fd, SO_SNDBUFFORCE, half_of(it->second));
     }
 }
 
