@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that AppArmor confines comes back confined: by the same profile, each thread by its own, also after a chroot
 and without privileges. A profile that is gone meanwhile is named before anything is made."""
+import atexit
 import ctypes
 import os
 import struct
@@ -104,6 +105,7 @@ if not os.path.exists(POLICY):
 
 for profile, mode in PROFILES.items():
     load(".replace", policy(profile, mode))
+    atexit.register(load, ".remove", profile.encode() + b"\0")
 for chroot in ("no", "chroot"):
     write_go_on("n")
     app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY, chroot])
@@ -136,5 +138,3 @@ for chroot in ("no", "chroot"):
         ckpt.fail(said)
     print("ok:", chroot, said)
     os.unlink(app.output)
-for profile in PROFILES:
-    load(".remove", profile.encode() + b"\0")

@@ -57,6 +57,11 @@ def forget_names():
 
 if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
+def segments():
+    return sorted(line.split()[1] for line in ckpt.read("/proc/sysvipc/shm").splitlines()[1:])
+
+
+segments_before = segments()
 tree = RichTree()
 names_with_tree = tree.names()
 tree.app.dump()
@@ -80,6 +85,8 @@ while killed < ROUNDS:
         whole += tree.is_checked(token)
         names += forget_names()
     tree.kill()
+    if segments() != segments_before:
+        ckpt.fail(f"System V segments: {segments()}, and were {segments_before}")
     if completed > 10 * ROUNDS:
         ckpt.fail(f"only {killed} restores were caught alive")
 # The last word is a restore's that nobody kills.

@@ -51,6 +51,29 @@ void must(bool condition, int line) {
 }
 #define MUST(condition) must((condition), __LINE__)
 
+// A process in which `hold` has come to its `ready`, where it stays until it is killed.
+pid_t start_holder(const std::function<void(const std::function<void()>& ready)>& hold) {
+  int pipe[2];
+  MUST(::pipe2(pipe, O_CLOEXEC) == 0);
+  const Fd in(pipe[0]), out(pipe[1]);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    hold([&] {
+      MUST(::write(out.get(), "", 1) == 1);
+      for (;;) ::pause();
+    });
+    ::_exit(1);
+  }
+  char byte;
+  MUST(::read(in.get(), &byte, 1) == 1);
+  return holder;
+}
+
+void kill_holder(pid_t holder) {
+  ::kill(holder, SIGKILL);
+  MUST(::waitpid(holder, nullptr, 0) == holder);
+}
+
 struct Pair {
   Fd client, server;
   lock_connection of_client{}, of_server{};
@@ -167,20 +190,14 @@ void is_not_kept_by_its_pins_alone(LockMethod method, int family) {
   constexpr std::uint64_t kId = 0x7e58;
   Pair pair = connect_pair(family);
   const lock_connection connection = pair.of_server;
-  int ready[2];
-  MUST(::pipe(ready) == 0);
-  const pid_t holder = ::fork();
-  if (holder == 0) {
+  const pid_t holder = start_holder([&](const auto& ready) {
     auto lock = NetworkLock::attach(method);
     MUST(lock && lock->add(std::span(&connection, 1)) && lock->renew() && lock->pin(kId));
-    MUST(::write(ready[1], "", 1) == 1);
-    for (;;) ::pause();
-  }
-  char byte = 0;
-  MUST(::read(ready[0], &byte, 1) == 1);
+    ready();
+  });
   MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
-  ::kill(holder, SIGKILL);
-  MUST(::waitpid(holder, nullptr, 0) == holder);
+  kill_holder(holder);
+  char byte = 0;
   auto left = NetworkLock::open(kId);
   MUST(left.has_value());
   if (method == LockMethod::Clsact) MUST(left->let_pass().has_value());  // else a minute later
@@ -262,20 +279,14 @@ TEST_CASE("a network lock that nobody keeps goes with its process") {
   REQUIRE_FEATURE(kernel::has_netfilter_links(), "netfilter-links");
   in_own_network([] {
     Pair pair = connect_pair(AF_INET);
-    int ready[2];
-    MUST(::pipe(ready) == 0);
-    const pid_t holder = ::fork();
-    if (holder == 0) {
+    const pid_t holder = start_holder([&](const auto& ready) {
       auto lock = NetworkLock::attach();
       MUST(lock && lock->add(std::span(&pair.of_server, 1)) && lock->renew());
-      MUST(::write(ready[1], "", 1) == 1);
-      for (;;) ::pause();
-    }
-    char byte;
-    MUST(::read(ready[0], &byte, 1) == 1);
+      ready();
+    });
     MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
-    ::kill(holder, SIGKILL);
-    ::waitpid(holder, nullptr, 0);
+    kill_holder(holder);
+    char byte;
     MUST(::recv(pair.server.get(), &byte, 1, 0) == 1);
   });
 }
@@ -288,23 +299,16 @@ TEST_CASE(
     in_own_network([kept] {
       constexpr std::uint64_t kId = 0x7e59;
       Pair pair = connect_pair(AF_INET);
-      int ready[2];
-      MUST(::pipe2(ready, O_CLOEXEC) == 0);
-      const pid_t holder = ::fork();
-      if (holder == 0) {
+      const pid_t holder = start_holder([&](const auto& ready) {
         auto lock = NetworkLock::attach(LockMethod::Clsact);
         MUST(lock && lock->add(std::span(&pair.of_server, 1)) && lock->renew());
         auto guardian = dump::LockGuardian::start(*lock);
         MUST(guardian && guardian->watches(*lock));
         if (kept) MUST(lock->pin(kId).has_value() && lock->hold().has_value());
-        MUST(::write(ready[1], "", 1) == 1);
-        for (;;) ::pause();
-      }
-      char byte;
-      MUST(::read(ready[0], &byte, 1) == 1);
+        ready();
+      });
       MUST(::send(pair.client.get(), "x", 1, 0) == 1 && readable(pair.server.get()) == 0);
-      ::kill(holder, SIGKILL);
-      ::waitpid(holder, nullptr, 0);
+      kill_holder(holder);
       // The kernel sends again after 0.2, 0.4, 0.8 s and so on; by itself the lock would hold for a minute.
       pollfd wait{pair.server.get(), POLLIN, 0};
       MUST(::poll(&wait, 1, kept ? 2000 : 40000) == (kept ? 0 : 1));

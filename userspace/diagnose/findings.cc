@@ -130,7 +130,7 @@ class Finder {
 
   // What hardly any program would miss.
   void look_at_what_is_lost(const pb::Process& process) {
-    if (is_tracer_outside(model_, process))
+    if (is_tracer_outside(model_, index_, process))
       add_process(
           {Verdict::Ok, "ptracer-outside",
            fmt::format(

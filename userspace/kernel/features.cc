@@ -25,6 +25,7 @@
 #include <memory>
 
 #include "base/fd.h"
+#include "kernel/clamps.h"
 #include "kernel/cpu.h"
 #include "kernel/network_lock.h"
 
@@ -208,6 +209,10 @@ Presence probe_timer_ids() {
   return ::prctl(kPrTimerCreateRestoreIds, kGet, 0, 0, 0) >= 0 ? yes() : no_errno();
 }
 
+Presence probe_utilization_clamps() {
+  return has_utilization_clamps() ? yes() : no("not taken");
+}
+
 Presence probe_aio() {
   return known(::syscall(SYS_io_setup, 0, nullptr));
 }
@@ -347,11 +352,13 @@ constexpr Feature kFeatures[] = {
      "a link of a program to no family says EAFNOSUPPORT", "nothing",
      "tcx links, or clsact classifiers, on every interface", probe_netfilter_links},
     {"tcx-links", kReplaced, "the same where netfilter takes no BPF program (since 6.6)",
-     "a link of a program to no interface says ENODEV",
-     "when bpfckpt is killed, an unfinished network lock holds for 0.2 s",
-     "clsact classifiers on every interface", probe_tcx_links},
+     "a link of a program to no interface says ENODEV", "nothing", "clsact classifiers on every interface",
+     probe_tcx_links},
     // What a program may use. It is kept where there is something to keep, so that nothing is lost without it
     // but the restore of checkpoints that have it.
+    {"utilization-clamps", kKept,
+     "clamps of what the scheduler takes a thread's load for (CONFIG_UCLAMP_TASK)",
+     "sched_setattr(2) takes the system's own", kLostKept, "", probe_utilization_clamps},
     {"aio", kKept, "io_setup(2) rings", "io_setup(2) says EINVAL", kLostKept, "", probe_aio},
     {"io-uring", kKept, "idle io_urings", "io_uring_setup(2) says EINVAL or EFAULT", kLostKept, "",
      probe_io_uring},

@@ -9,9 +9,10 @@
 
 namespace bpfckpt {
 
-inline bool is_tracer_outside(const Model& model, const pb::Process& process) {
+inline bool is_tracer_outside(const Model& model, const ModelIndex& index, const pb::Process& process) {
   if (process.ptracer() <= 0) return false;  // nobody, anybody
   const auto tracer = static_cast<std::uint32_t>(process.ptracer());
+  if (index.process(tracer) != nullptr) return false;
   return std::ranges::none_of(model.tasks.processes(), [&](const pb::Process& other) {
     return std::ranges::any_of(other.threads(), [&](const pb::Thread& t) { return t.tid() == tracer; });
   });

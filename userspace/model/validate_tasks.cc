@@ -20,6 +20,8 @@ constexpr int kMaxRlimits = 16;                      // RLIM_NLIMITS
 constexpr int kMaxGroups = 65536;                    // NGROUPS_MAX
 constexpr std::size_t kMaxAffinityBytes = 8192 / 8;  // CONFIG_NR_CPUS at most
 constexpr std::size_t kMaxCommBytes = 15 * 4;        // TASK_COMM_LEN - 1, each byte as \xNN
+constexpr std::uint32_t kMaxClamp = 1024;            // SCHED_CAPACITY_SCALE
+constexpr std::uint32_t kDeadlineFlags = 2 | 4;      // SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN
 
 constexpr std::size_t kFilterInstruction = 8;                       // sizeof(struct sock_filter)
 constexpr std::size_t kMaxFilterBytes = 4096 * kFilterInstruction;  // BPF_MAXINSNS
@@ -54,6 +56,10 @@ Result<void> check_thread(const pb::Thread& thread, bool runs, const ModelIndex&
   for (std::uint32_t id : thread.seccomp_filter_ids())
     if (index.seccomp_filter(id) == nullptr) return refuse("no seccomp filter {}", id);
   if (thread.scheduling().affinity().size() > kMaxAffinityBytes) return refuse("cpu mask is too long");
+  if (thread.scheduling().util_min() > kMaxClamp || thread.scheduling().util_max() > kMaxClamp)
+    return refuse("bad utilization clamps");
+  if ((thread.scheduling().deadline_flags() & ~kDeadlineFlags) != 0)
+    return refuse("bad deadline flags {:#x}", thread.scheduling().deadline_flags());
   if (thread.has_restart() && thread.restart().args_size() > 6)
     return refuse("system call with more than 6 arguments");
   if (std::uint32_t len = thread.rseq().len();
@@ -115,6 +121,8 @@ Result<void> check_process(const pb::Process& process, const ModelIndex& index,
   if (!pb::ProcessState_IsValid(process.state()))
     return refuse("bad state {}", static_cast<int>(process.state()));
   if (process.pgid() > kMaxPid || process.sid() > kMaxPid) return refuse("bad process group or session");
+  if (process.ptracer() < -1 || process.ptracer() > static_cast<std::int64_t>(kMaxPid))
+    return refuse("bad tracer {}", process.ptracer());
   if (process.exit_code() > 0xffff) return refuse("bad exit code {:#x}", process.exit_code());
   if (process.rlimits_size() > kMaxRlimits) return refuse("{} limits", process.rlimits_size());
   if (!is_text(process.cgroup(), kMaxPathBytes)) return refuse("cgroup path is too long, or no UTF-8");

@@ -52,6 +52,10 @@ class Environment {
   // What a security module calls bpfckpt, and so what it starts (kernel/security_label.h); empty: none labels
   // tasks.
   virtual std::string security_label() const { return {}; }
+  // Does sched_setattr(2) take utilization clamps?
+  virtual bool has_utilization_clamps() const { return true; }
+  // Does keyctl(2) let a process have a session keyring of its own?
+  virtual bool can_join_session_keyring() const { return true; }
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.
   virtual std::int64_t clock_ns(clockid_t clock) const = 0;
   // Cpus that may ever be there.

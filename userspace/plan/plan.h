@@ -148,7 +148,8 @@ struct Plan {
   // staging_base: address and length. (Wide operands read them.)
   std::optional<DataId> free_arena;
   // What outlives bpfckpt and its processes if it is not undone: where operation `made` succeeded and the
-  // restore fails, bpfckpt performs `op` when all processes are gone.
+  // restore fails, bpfckpt performs `op` when all processes are gone, unless the plan itself has made the
+  // same call meanwhile; what was made last goes first.
   struct Undo {
     OpId made = 0;
     Op op;

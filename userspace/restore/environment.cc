@@ -2,6 +2,7 @@
 #include "restore/environment.h"
 
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -12,8 +13,10 @@
 
 #include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "base/fd.h"
+#include "kernel/clamps.h"
 #include "kernel/security_label.h"
 
 namespace bpfckpt::restore {
@@ -83,6 +86,18 @@ Environment::Ids HostEnvironment::ids() const {
 std::string HostEnvironment::security_label() const {
   if (!security_label_) security_label_ = kernel::own_label().value_or("");
   return *security_label_;
+}
+
+bool HostEnvironment::has_utilization_clamps() const {
+  if (!utilization_clamps_) utilization_clamps_ = kernel::has_utilization_clamps();
+  return *utilization_clamps_;
+}
+
+// It is tried by a thread: credentials are a thread's own, and gone with it.
+bool HostEnvironment::can_join_session_keyring() const {
+  bool joined = false;
+  std::thread([&] { joined = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0; }).join();
+  return joined;
 }
 
 std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {

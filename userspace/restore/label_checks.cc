@@ -43,7 +43,7 @@ Result<void> check_labels(const Model& model, const ModelIndex& index) {
     if (label == own) continue;
     if (auto checked = check_label(label, module, own); !checked)
       wrong += fmt::format("{}pid {}: it had the security label '{}': {}", wrong.empty() ? "" : "\n", pid,
-                           printable(label), checked.error().message());
+                           printable(label), printable(checked.error().message()));
   }
   if (wrong.empty()) return {};
   return fail(Error::conflict(wrong));

@@ -15,6 +15,8 @@
 namespace bpfckpt::restore {
 namespace {
 
+constexpr std::size_t kMoreLabelBytes = 64;  // so that a longer one is seen as such
+
 // What the thread has to ask for; empty: nothing.
 std::string label_to_ask(const PlanBuilder& plan, const pb::Thread& thread) {
   if (thread.exited()) return {};
@@ -42,7 +44,7 @@ void plan_label_files(Planning& planning) {
   for_each_labelled(planning, [&](Actor tid, const std::string&) {
     planning.label_files.emplace(
         tid,
-        plan.call(tid, SYS_open, {Operand::data(plan.text(kernel::kApparmorAttribute)), O_WRONLY | O_CLOEXEC},
+        plan.call(tid, SYS_open, {Operand::data(plan.text(kernel::kApparmorAttribute)), O_RDWR | O_CLOEXEC},
                   "for its AppArmor profile"));
   });
 }
@@ -55,6 +57,11 @@ void plan_labels(Planning& planning) {
     const Operand file = Operand::result(planning.label_files.at(tid));
     plan.call_expecting(tid, words.size(), SYS_write, {file, Operand::data(plan.text(words)), words.size()},
                         "AppArmor profile");
+    // What it got, with an end of line: where it is not allowed to change, AppArmor may give it both
+    // profiles.
+    const std::size_t len = label.size() + 1;
+    const Operand got = Operand::data(plan.data(std::vector<std::byte>(len + kMoreLabelBytes)));
+    plan.call_expecting(tid, len, SYS_pread64, {file, got, len + kMoreLabelBytes, 0}, "has the profile");
     plan.call(tid, SYS_close, {file});
   });
 }

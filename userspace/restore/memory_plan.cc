@@ -9,14 +9,11 @@
 // other pages.
 #include <fcntl.h>
 #include <linux/mman.h>
-#include <linux/prctl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "kinds/memory_file.h"
 #include "kinds/sysv_shm.h"

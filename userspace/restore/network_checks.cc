@@ -23,10 +23,8 @@
 namespace bpfckpt::restore {
 namespace {
 
-bool has_option(const google::protobuf::RepeatedPtrField<pb::SocketOption>& options, int level, int name) {
-  return std::ranges::any_of(options, [&](const pb::SocketOption& option) {
-    return option.level() == level && option.name() == name;
-  });
+bool has_option(const kinds::SocketOptions& options, int level, int name) {
+  return kinds::find_option(options, level, name) != nullptr;
 }
 
 std::string_view port_name(std::uint32_t protocol) {
@@ -62,7 +60,7 @@ class NetworkCheck {
 
   Result<void> check_internet(const std::vector<One>& all);
   void check_address(const One& one, const std::string& address);
-  void check_protocol(const One& one);
+  void check_protocol(const pb::Socket& like);
   void check_device(const One& one);
   void check_port(const One& one);
   void check_connection(int fd, const One& one);
@@ -73,7 +71,7 @@ class NetworkCheck {
 
   std::vector<PresentSocket> present_;
   std::unordered_multimap<std::string, const PresentSocket*> by_tuple_;
-  std::set<std::string> addresses_;  // that were looked at, as were
+  std::set<std::string> addresses_, interfaces_;  // that were looked at, as were
   std::set<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> protocols_;
   std::set<std::string> told_;
   std::string text_;
@@ -100,8 +98,7 @@ void NetworkCheck::check_address(const One& one, const std::string& address) {
 }
 
 // Kernels lose protocols (UDP-Lite), and who may have sockets for ICMP echoes is a setting.
-void NetworkCheck::check_protocol(const One& one) {
-  const pb::Socket& like = one.common;
+void NetworkCheck::check_protocol(const pb::Socket& like) {
   if (!protocols_.insert({like.family(), like.type(), like.protocol()}).second) return;
   Fd fd(::socket(static_cast<int>(like.family()), static_cast<int>(like.type()) | SOCK_CLOEXEC,
                  static_cast<int>(like.protocol())));
@@ -112,13 +109,12 @@ void NetworkCheck::check_protocol(const One& one) {
 }
 
 void NetworkCheck::check_device(const One& one) {
-  for (const pb::SocketOption& option : one.common.options()) {
-    if (option.level() != SOL_SOCKET || option.name() != SO_BINDTODEVICE) continue;
-    const std::string name(option.value().c_str());
-    if (!name.empty() && ::if_nametoindex(name.c_str()) == 0)
-      complain(fmt::format("this machine does not have the interface {} of {}", name,
-                           kinds::endpoint(one.bound_address(), one.inet.local_port())));
-  }
+  const pb::SocketOption* option = kinds::find_option(one.common.options(), SOL_SOCKET, SO_BINDTODEVICE);
+  if (option == nullptr) return;
+  const std::string name(option->value().c_str());
+  if (!name.empty() && interfaces_.insert(name).second && ::if_nametoindex(name.c_str()) == 0)
+    complain(fmt::format("this machine does not have the interface {} of {}", name,
+                         kinds::endpoint(one.bound_address(), one.inet.local_port())));
 }
 
 // As the plan will do it (kinds/tcp.cc, kinds/udp.cc), and at once undone.
@@ -133,11 +129,11 @@ void NetworkCheck::check_port(const One& one) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (has_option(one.common.options(), SOL_SOCKET, SO_REUSEPORT))
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (inet.ipv6_only()) ::setsockopt(fd.get(), SOL_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  for (const pb::SocketOption& option : one.common.options())
-    if (option.level() == SOL_SOCKET && option.name() == SO_BINDTODEVICE)
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, option.value().data(),
-                   static_cast<socklen_t>(option.value().size()));
+  const int only = inet.ipv6_only() ? 1 : 0;
+  if (one.common.family() == AF_INET6) ::setsockopt(fd.get(), SOL_IPV6, IPV6_V6ONLY, &only, sizeof only);
+  if (const pb::SocketOption* device = kinds::find_option(one.common.options(), SOL_SOCKET, SO_BINDTODEVICE))
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device->value().data(),
+                 static_cast<socklen_t>(device->value().size()));
   const auto there =
       kinds::socket_address(one.common.family(), one.bound_address(), inet.local_port(), inet.scope());
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&there.storage), there.len_bytes) == 0 ||
@@ -170,6 +166,7 @@ void NetworkCheck::check_connection(int fd, const One& one) {
 
 // Its address is often the pid of who has it, or had it.
 void NetworkCheck::check_netlink(const pb::NetlinkSocket& socket) {
+  check_protocol(socket.common());
   if (socket.port() == 0) return;
   const auto protocol = static_cast<int>(socket.common().protocol());
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -205,6 +202,10 @@ Result<std::vector<NetworkCheck::One>> NetworkCheck::wanted(const Model& model,
     all.push_back({tcp.common(), tcp.inet(), tcp.inet(), true, kinds::was_connection(tcp)});
     like.push_back(tcp.options_like());
   }
+  for (const One& one : all) {
+    TRY(kinds::check_socket(one.common, "socket"));
+    TRY(kinds::check_inet(one.common, one.inet, "socket"));
+  }
   for (std::size_t i = 0; i < all.size(); i++)
     if (auto it = own_options.find(like[i]); it != own_options.end()) all[i].options = it->second;
   return all;
@@ -215,6 +216,8 @@ Result<void> NetworkCheck::run(const Model& model, const std::vector<std::uint32
   for (const pb::File& file : model.files.files()) {
     if (!kinds::is_netlink(file) || std::ranges::find(given, file.id()) != given.end()) continue;
     TRY_ASSIGN(const pb::NetlinkSocket socket, kinds::netlink_of(file));
+    TRY(kinds::check_socket(socket.common(), "netlink"));
+    if (socket.common().family() != AF_NETLINK) return fail(Error::bad_image("netlink: another family"));
     check_netlink(socket);
   }
   if (!all.empty()) TRY(check_internet(all));
@@ -232,7 +235,7 @@ Result<void> NetworkCheck::check_internet(const std::vector<One>& all) {
     if (one.protocol == IPPROTO_TCP)
       by_tuple_.emplace(tuple(one.local, one.local_port, one.remote, one.remote_port), &one);
   for (const One& one : all) {
-    check_protocol(one);
+    check_protocol(one.common);
     check_device(one);
     const bool connected = one.tcp && one.inet.remote_port() != 0;
     const std::string address = connected ? one.inet.local_address() : one.bound_address();

@@ -24,6 +24,19 @@ std::string address_of(std::uint8_t family, const std::uint32_t (&words)[4]) {
   return bytes;
 }
 
+struct Request {
+  nlmsghdr head{};
+  inet_diag_req_v2 body{};
+
+  Request(std::uint16_t type, std::uint16_t flags, std::uint8_t family, std::uint8_t protocol) {
+    head.nlmsg_len = sizeof *this;
+    head.nlmsg_type = type;
+    head.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    body.sdiag_family = family;
+    body.sdiag_protocol = protocol;
+  }
+};
+
 }  // namespace
 
 Result<Fd> diag_socket() {
@@ -34,15 +47,7 @@ Result<Fd> diag_socket() {
 
 Result<void> list_sockets(int fd, std::uint8_t family, std::uint8_t protocol,
                           std::vector<PresentSocket>& out) {
-  struct {
-    nlmsghdr head;
-    inet_diag_req_v2 body;
-  } request{};
-  request.head.nlmsg_len = sizeof request;
-  request.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.body.sdiag_family = family;
-  request.body.sdiag_protocol = protocol;
+  Request request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family, protocol);
   request.body.idiag_states = ~0U;
   if (::send(fd, &request, sizeof request, 0) < 0) return fail(Error::system("ask for sockets"));
   std::vector<char> buffer(64 << 10);
@@ -75,15 +80,7 @@ Result<void> list_sockets(int fd, std::uint8_t family, std::uint8_t protocol,
 }
 
 bool destroy_connection(int fd, const PresentSocket& one) {
-  struct {
-    nlmsghdr head;
-    inet_diag_req_v2 body;
-  } request{};
-  request.head.nlmsg_len = sizeof request;
-  request.head.nlmsg_type = SOCK_DESTROY;
-  request.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  request.body.sdiag_family = one.raw.idiag_family;
-  request.body.sdiag_protocol = IPPROTO_TCP;
+  Request request(SOCK_DESTROY, NLM_F_ACK, one.raw.idiag_family, IPPROTO_TCP);
   request.body.id = one.raw.id;
   if (::send(fd, &request, sizeof request, 0) < 0) return false;
   struct {

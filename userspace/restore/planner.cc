@@ -101,9 +101,8 @@ void plan_root(Planning& planning) {
   plan.try_call(root, SYS_ioprio_set, {1 /*IOPRIO_WHO_PROCESS*/, 0, 0}, "io priority");
   plan_no_clamps(plan, root);
   // The keys of who restores are not for a tree that was not of the same session; one of its own is empty.
-  if (std::ranges::any_of(planning.model().tasks.credentials(),
-                          [](const pb::Credentials& c) { return c.own_session_keyring(); }))
-    plan.try_call(root, SYS_keyctl, {KEYCTL_JOIN_SESSION_KEYRING, 0}, "session keyring");
+  if (wants_session_keyring(planning.model()) && plan.environment().can_join_session_keyring())
+    plan.call(root, SYS_keyctl, {KEYCTL_JOIN_SESSION_KEYRING, 0}, "session keyring");
 }
 
 // `plan_one` is called for one process of each address space, when it exists.
@@ -164,10 +163,16 @@ void assign_slots(Planning& planning) {
 
 }  // namespace
 
+bool wants_session_keyring(const Model& model) {
+  return std::ranges::any_of(model.tasks.credentials(),
+                             [](const pb::Credentials& it) { return it.own_session_keyring(); });
+}
+
 Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const Environment& environment) {
+  TRY(check_clamps(model, environment));
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index)};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));
@@ -195,7 +200,6 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
   TRY(plan_files(planning));
   plan_helpers_end(planning, true);
   TRY(plan_objects_end(planning));
-  TRY(plan_segments_end(planning));
   builder.phase("mapped files made");
   builder.release_mapped();
   TRY(plan_leases(planning));
@@ -223,6 +227,7 @@ Result<Plan> make_plan(const Model& model, const RestorePolicy& policy, const En
                  "the leader had ended");
   }
   plan_labels(planning);
+  TRY(plan_segments_end(planning));
   plan_names_end(planning);
   assign_slots(planning);
   return builder.finish();
@@ -245,7 +250,7 @@ Result<void> check_room(const Model& model, int most_mappings) {
 Result<void> check_shape(const Model& model, const RestorePolicy& policy, const Environment& environment) {
   ModelIndex index(model);
   PlanBuilder builder(model, index, environment);
-  Planning planning{builder, policy, find_late_children(model, index), {}, {}, {}, {}, {}, {}, {}, {}};
+  Planning planning{builder, policy, find_late_children(model, index)};
   builder.plan().root = model.tasks.processes(0).pid();
   TRY(choose_arena(planning));
   TRY(choose_channel(planning));

@@ -48,23 +48,28 @@ struct Planning {
     bool session = false;
     bool for_files = false;  // a file of proc shows it: it lasts until the files are made
   };
-  std::vector<Helper> helpers;
+  std::vector<Helper> helpers{};
   // Address spaces (ids) whose mappings and pages are in place at this point of the plan; and whose each
   // process came out of its fork with, its own being empty until then: 0 for nothing.
-  std::set<std::uint32_t> filled;
-  std::map<std::uint32_t, std::uint32_t> born_with;
-  std::set<std::uint32_t> fs_contexts_made;
+  std::set<std::uint32_t> filled{};
+  std::map<std::uint32_t, std::uint32_t> born_with{};
+  std::set<std::uint32_t> fs_contexts_made{};
   // bpfckpt's descriptor of what stands in the place of another kernel's vDSO.
-  std::optional<Operand> old_vdso;
+  std::optional<Operand> old_vdso{};
   // Working directories that have no name any more: bpfckpt's descriptors, by device and inode.
-  std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, Operand> removed_directories{};
   // flock(2) of descriptions that only mappings have open: F_RDLCK or F_WRLCK, by the file and by whether it
   // is opened for writing.
-  std::map<std::pair<std::uint32_t, bool>, std::uint32_t> mapped_locks;
-  // Where bpfckpt itself has System V segments attached while the tree is made, by object.
-  std::map<std::uint32_t, Operand> segments;
+  std::map<std::pair<std::uint32_t, bool>, std::uint32_t> mapped_locks{};
+  // System V segments, by object: where bpfckpt itself has them attached while the tree is made, and whether
+  // they were there before.
+  struct Segment {
+    Operand at;
+    bool existed = false;
+  };
+  std::map<std::uint32_t, Segment> segments{};
   // By which descriptor of its own a thread asks for its label.
-  std::map<std::uint32_t, OpId> label_files;
+  std::map<std::uint32_t, OpId> label_files{};
 
   const Model& model() const { return plan.model(); }
 };
@@ -152,7 +157,12 @@ void plan_seccomp(Planning& planning);
 void plan_label_files(Planning& planning);
 void plan_labels(Planning& planning);
 
+// Whether the tree was of another session than who dumped it, as far as keys go.
+bool wants_session_keyring(const Model& model);
+
 // state_plan.cc
+// Error::MissingFeature: somebody has utilization clamps, and this kernel has none.
+Result<void> check_clamps(const Model& model, const Environment& environment);
 // The root begins without utilization clamps of bpfckpt's.
 void plan_no_clamps(PlanBuilder& plan, Actor root);
 void plan_process_state(Planning& planning, const pb::Process& process);

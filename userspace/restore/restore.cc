@@ -198,6 +198,8 @@ Result<Outcome> restore(const Options& options) {
   TRY_ASSIGN(image::ContentCheck contents, image::ContentCheck::open(reader));
   expect_filled(contents, plan);
   warn_of_outside(model, reader.index(), inherited);
+  if (wants_session_keyring(model) && !environment.can_join_session_keyring())
+    log::warn("the tree gets the session keyring of bpfckpt: keyctl(2) gives it none of its own");
   TRY(options.at_stage("pre-restore", 0));
   Connections connections(reader, inherited);
   if (options.network_lock) TRY(connections.lock(reader.manifest().network_lock()));

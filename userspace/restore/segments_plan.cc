@@ -43,10 +43,13 @@ class SegmentPlanner {
   void run() {
     const bool exists = plan_.environment().segment_exists(segment_.id());
     if (!exists) make();
-    const OpId at = plan_.call(kSelf, SYS_shmat, {segment_.id(), 0, 0}, "System V segment");
-    planning_.segments[object_.id()] = Operand::result(at);
-    // What is there already may have been changed by others since: while all can still fail, it stays.
-    if (!exists) fill(Operand::result(at), false);
+    const Operand at =
+        Operand::result(plan_.call(kSelf, SYS_shmat, {segment_.id(), 0, 0}, "System V segment"));
+    planning_.segments[object_.id()] = {at, exists};
+    // Who is attached keeps it, and it goes with bpfckpt if that is killed.
+    if (!exists && was_removed()) remove();
+    // What is there already may have been changed by others since: it stays as long as the plan can fail.
+    if (!exists) fill(at, false);
     shmid_ds facts{};
     facts.shm_perm.uid = segment_.uid();
     facts.shm_perm.gid = segment_.gid();
@@ -59,16 +62,17 @@ class SegmentPlanner {
       plan_.call(kSelf, SYS_shmctl, {segment_.id(), SHM_UNLOCK, 0});
   }
 
-  // When all have attached it; `at` is where bpfckpt has.
-  void finish(Operand at) {
-    if (plan_.environment().segment_exists(segment_.id())) fill(at, true);
-    // Who is attached keeps it.
-    if ((segment_.mode() & kinds::kSegmentRemoved) != 0)
-      plan_.call(kSelf, SYS_shmctl, {segment_.id(), IPC_RMID, 0}, "was removed");
-    plan_.call(kSelf, SYS_shmdt, {at});
+  // When nothing else is left to do.
+  void finish(const Planning::Segment& segment) {
+    if (segment.existed) fill(segment.at, true);
+    if (segment.existed && was_removed()) remove();
+    plan_.call(kSelf, SYS_shmdt, {segment.at});
   }
 
  private:
+  bool was_removed() const { return (segment_.mode() & kinds::kSegmentRemoved) != 0; }
+  void remove() { plan_.call(kSelf, SYS_shmctl, {segment_.id(), IPC_RMID, 0}, "was removed"); }
+
   // The process that made it, if it is there already; else the root.
   Actor maker() const {
     const pb::Process* creator = plan_.index().process(segment_.creator_pid());
@@ -252,10 +256,10 @@ Result<void> plan_attachments(Planning& planning, Actor pid, const pb::AddressSp
 Result<void> plan_segments_end(Planning& planning) {
   if (planning.segments.empty()) return {};
   planning.plan.phase("System V segments done");
-  for (auto& [id, at] : planning.segments) {
+  for (const auto& [id, planned] : planning.segments) {
     const pb::FileObject* object = planning.plan.index().object(id);
     TRY_ASSIGN(const pb::SysvSegment segment, kinds::unpack_segment(*object), "object {}", id);
-    SegmentPlanner(planning, *object, segment).finish(at);
+    SegmentPlanner(planning, *object, segment).finish(planned);
   }
   return {};
 }

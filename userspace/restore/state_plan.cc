@@ -17,6 +17,7 @@
 
 #include <algorithm>
 
+#include "kernel/clamps.h"
 #include "model/details.h"
 #include "model/tracer.h"
 #include "restore/credentials_plan.h"
@@ -161,26 +162,13 @@ void plan_fs(Planning& planning, const pb::Process& process) {
   plan.call(pid, SYS_umask, {fs->umask()});
 }
 
-// linux/sched/types.h: struct sched_attr.
-struct SchedAttr {
-  std::uint32_t size = sizeof(SchedAttr), policy = 0;
-  std::uint64_t flags = 0;
-  std::int32_t nice = 0;
-  std::uint32_t priority = 0;
-  std::uint64_t runtime = 0, deadline = 0, period = 0;
-  std::uint32_t util_min = 0, util_max = 0;
-};
-static_assert(sizeof(SchedAttr) == 56);
-
-// include/uapi/linux/sched.h: SCHED_FLAG_*
-constexpr std::uint64_t kResetOnFork = 1, kKeepAll = 8 | 16, kUtilMin = 32, kUtilMax = 64;
-
 void plan_scheduling(PlanBuilder& plan, Actor tid, const pb::Scheduling& s) {
-  SchedAttr attr;
+  kernel::SchedAttr attr;
   attr.policy = s.policy();
-  attr.flags = (s.reset_on_fork() ? kResetOnFork : 0) |
-               (s.policy() == SCHED_DEADLINE ? s.deadline_flags() : 0u) | (s.has_util_min() ? kUtilMin : 0) |
-               (s.has_util_max() ? kUtilMax : 0);
+  attr.flags = (s.reset_on_fork() ? kernel::kSchedResetOnFork : 0) |
+               (s.policy() == SCHED_DEADLINE ? s.deadline_flags() : 0u) |
+               (s.has_util_min() ? kernel::kSchedUtilMin : 0) |
+               (s.has_util_max() ? kernel::kSchedUtilMax : 0);
   attr.nice = s.nice();
   attr.priority = s.rt_priority();
   attr.runtime = s.policy() == SCHED_DEADLINE ? s.deadline_runtime_ns() : s.slice_ns();
@@ -222,12 +210,20 @@ void plan_limit(PlanBuilder& plan, const pb::Process& process, int which) {
 
 }  // namespace
 
-// Where there are none the call fails.
+Result<void> check_clamps(const Model& model, const Environment& environment) {
+  for (const pb::Process& process : model.tasks.processes())
+    for (const pb::Thread& thread : process.threads())
+      if (const pb::Scheduling& s = thread.scheduling();
+          (s.has_util_min() || s.has_util_max()) && !environment.has_utilization_clamps())
+        return fail(Error::missing_feature(fmt::format(
+            "thread {} has utilization clamps (sched_setattr(2)), which this kernel has not", thread.tid())));
+  return {};
+}
+
 void plan_no_clamps(PlanBuilder& plan, Actor root) {
-  SchedAttr attr;
-  attr.flags = kKeepAll | kUtilMin | kUtilMax;
-  attr.util_min = attr.util_max = UINT32_MAX;  // back to the system's
-  plan.try_call(root, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "utilization clamps");
+  if (!plan.environment().has_utilization_clamps()) return;
+  const kernel::SchedAttr attr = kernel::without_clamps();
+  plan.call(root, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "utilization clamps");
 }
 
 void plan_process_state(Planning& planning, const pb::Process& process) {
@@ -240,7 +236,7 @@ void plan_process_state(Planning& planning, const pb::Process& process) {
               "signal action");
   }
   if (process.child_subreaper()) plan.call(pid, SYS_prctl, {PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0});
-  if (process.ptracer() != 0 && !is_tracer_outside(plan.model(), process))
+  if (process.ptracer() != 0 && !is_tracer_outside(plan.model(), plan.index(), process))
     plan.try_call(pid, SYS_prctl, {PR_SET_PTRACER, process.ptracer(), 0, 0, 0}, "who may trace it");
   plan_membarrier(plan, pid, process.membarrier_state());
   plan_proc_settings(plan, process);

@@ -75,8 +75,8 @@ Result<void> HeldTree::release() {
     if (process.stop_pending) ::kill(process.pid, SIGSTOP);
     for (const pid_t tid : process.threads_stop_pending) ::syscall(SYS_tgkill, process.pid, tid, SIGSTOP);
   }
-  // Should we be killed from here on, the kernel lets go of whom we have not: all of the tree goes on, not
-  // the half of it. Whoever is let go takes the processor from us, so this comes first, for all.
+  // Should we be killed after this loop, the kernel lets go of whom we have not: all of the tree goes on, not
+  // the half of it. Whoever is let go takes the processor from us, so it comes first, for all.
   for (Process& process : processes_)
     for (SeizedTask& task : process.threads)
       if (auto kept = task.set_options(0); !kept) log::debug("{}", kept.error().message());

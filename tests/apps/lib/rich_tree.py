@@ -122,7 +122,7 @@ class RichTree:
         return sorted(name for name in os.listdir(self.directory) if not name.endswith(".new") and name not in {"ask", *WHO})
 
     def kill(self):
-        for pid in [self.app.pid, *ckpt.descendants(os.getpid())]:
+        for pid in ckpt.descendants(os.getpid()):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
