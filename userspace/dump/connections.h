@@ -75,7 +75,7 @@ class Connections {
   bool let_pass_ = false;
   bool kept_ = false;
   std::optional<RepairGuardian> guardian_;
-  std::optional<LockGuardian> lock_guardian_;  // goes before the other, whose descriptors it may have
+  std::optional<LockGuardian> lock_guardian_;
   kinds::LockTuples locked_;
   HeldSockets sockets_;
   std::optional<LastStep> last_step_;

@@ -28,7 +28,7 @@ Result<LockGuardian> LockGuardian::start(const kernel::NetworkLock& lock) {
   guardian.alive_.reset(ends[1]);
   guardian.switch_ = lock.own_switch();
   TRY_ASSIGN(guardian.process_, OutlivingProcess::start([&] {
-               ::close(ends[1]);
+               OutlivingProcess::keep_only({ends[0], lock.own_switch()});
                serve(ends[0], lock.own_switch());
              }));
   return guardian;

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace bpfckpt::dump {
@@ -28,6 +29,18 @@ Result<void> OutlivingProcess::fork() {
 void OutlivingProcess::leave_group() {
   ::setsid();
   for (int signal = 1; signal < 32; signal++) ::signal(signal, SIG_IGN);
+}
+
+void OutlivingProcess::keep_only(std::initializer_list<int> descriptors) {
+  constexpr unsigned kNone = ~0U;
+  for (unsigned first = 0;;) {
+    unsigned next = kNone;
+    for (const int fd : descriptors)
+      if (static_cast<unsigned>(fd) >= first) next = std::min(next, static_cast<unsigned>(fd));
+    if (next > first) ::close_range(first, next - 1, 0);
+    if (next == kNone) return;
+    first = next + 1;
+  }
 }
 
 void OutlivingProcess::wait() const {

@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <initializer_list>
+
 #include "base/fd.h"
 #include "base/result.h"
 
@@ -27,6 +29,9 @@ class OutlivingProcess {
     }
     return process;
   }
+
+  // In the process: closes all descriptors but these. Others may wait for the end of what it was forked with.
+  static void keep_only(std::initializer_list<int> descriptors);
 
   explicit operator bool() const { return static_cast<bool>(pidfd_); }
   pid_t pid() const { return pid_; }

@@ -89,8 +89,7 @@ Result<RepairGuardian> RepairGuardian::start() {
 
   TRY_ASSIGN(guardian.process_, OutlivingProcess::start([&] {
                // The end that tells of bpfckpt's death is bpfckpt's alone.
-               ::close(commands[1]);
-               ::close(answers[0]);
+               OutlivingProcess::keep_only({commands[0], answers[1]});
                auto* memory = guardian.memory_.data();
                serve(commands[0], answers[1], reinterpret_cast<Request*>(memory), memory + kHeadBytes);
              }));
