@@ -15,6 +15,7 @@
 #include <random>
 #include <thread>
 
+#include "harness/rounds.h"
 #include "harness/victim.h"
 #include "target/injected_parasite.h"
 
@@ -24,7 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 using victim::proc;
 
-constexpr int kRounds = 200;
+const unsigned kRounds = rounds("KILL_ROUNDS", 200);
 
 // What a victim says of itself, in memory that it shares with the test.
 struct Report {
@@ -287,7 +288,7 @@ TEST_CASE("targets survive masters that are killed at any moment") {
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin) / 3;
   end_master(first);
   const long cycles_before = cycles->done;
-  for (int round = 0; round < kRounds; ++round) {
+  for (unsigned round = 0; round < kRounds; ++round) {
     CAPTURE(round);
     const pid_t master = start_master();
     std::this_thread::sleep_for(std::chrono::microseconds(200 + random() % (2 * cycle.count() + 1)));
@@ -297,7 +298,7 @@ TEST_CASE("targets survive masters that are killed at any moment") {
       REQUIRE_MESSAGE(complaint.empty(), complaint);
     }
   }
-  // Else nothing was tested: masters lived for up to two cycles, two hundred times.
+  // Else nothing was tested: masters lived for up to two cycles, in each round.
   CHECK(cycles->done > cycles_before + kRounds / 10);
   long interruptions = 0;
   for (const auto& victim : victims) interruptions += victim->interruptions();

@@ -16,6 +16,8 @@
 #include <random>
 #include <vector>
 
+#include "harness/rounds.h"
+
 using namespace bpfckpt;
 using dump::RepairGuardian;
 
@@ -98,7 +100,7 @@ TEST_CASE("a master that is killed leaves no socket in repair mode") {
   const auto pairs = full_pairs(50);
   std::minstd_rand random(17);
   const pid_t self = ::getpid();
-  for (int round = 0; round < 100; round++) {
+  for (unsigned round = rounds("KILL_ROUNDS", 100); round > 0; round--) {
     int tell[2];
     REQUIRE(::pipe(tell) == 0);
     const pid_t master = ::fork();

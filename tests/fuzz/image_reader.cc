@@ -15,6 +15,7 @@
 
 #include "cmd/core.h"
 #include "cmd/show.h"
+#include "harness/rounds.h"
 #include "harness/synthetic_model.h"
 #include "image/checksum.h"
 #include "image/manifest_file.h"
@@ -27,9 +28,8 @@ namespace {
 
 const char* const kMetadata[] = {"tasks.pb", "memory.pb", "files.pb"};
 
-unsigned rounds(unsigned usual) {
-  const char* text = std::getenv("BPFCKPT_FUZZ_ROUNDS");
-  return text != nullptr ? static_cast<unsigned>(std::strtoul(text, nullptr, 10)) : usual;
+unsigned fuzz_rounds(unsigned usual) {
+  return rounds("BPFCKPT_FUZZ_ROUNDS", usual);
 }
 
 std::string load(const std::string& path) {
@@ -173,7 +173,7 @@ TEST_CASE("any damage to a file is refused") {
   Original original;
   for (const char* name : {"manifest", "tasks.pb", "memory.pb", "files.pb"}) {
     std::string path = original.directory.file(name), bytes = load(path);
-    for (unsigned seed = 0; seed < rounds(100); ++seed) {
+    for (unsigned seed = 0; seed < fuzz_rounds(100); ++seed) {
       CAPTURE(name);
       CAPTURE(seed);
       std::mt19937 random(seed);
@@ -190,7 +190,7 @@ TEST_CASE("any damage to a file is refused") {
 TEST_CASE("a manifest with a good checksum and bad contents") {
   Original original;
   unsigned opened = 0;
-  for (unsigned seed = 0; seed < rounds(200); ++seed) {
+  for (unsigned seed = 0; seed < fuzz_rounds(200); ++seed) {
     CAPTURE(seed);
     std::mt19937 random(seed);
     pb::Manifest manifest = original.manifest;
@@ -210,7 +210,7 @@ TEST_CASE("metadata with good checksums and changed bytes") {
   unsigned opened = 0;
   for (const char* name : kMetadata) {
     std::string path = original.directory.file(name), bytes = load(path);
-    for (unsigned seed = 0; seed < rounds(200); ++seed) {
+    for (unsigned seed = 0; seed < fuzz_rounds(200); ++seed) {
       CAPTURE(name);
       CAPTURE(seed);
       std::mt19937 random(seed);
@@ -235,7 +235,7 @@ TEST_CASE("metadata with good checksums and changed numbers") {
         : name == kMetadata[1] ? static_cast<google::protobuf::Message&>(model.memory)
                                : model.files;
     std::string path = original.directory.file(name), bytes = load(path);
-    for (unsigned seed = 0; seed < rounds(250); ++seed) {
+    for (unsigned seed = 0; seed < fuzz_rounds(250); ++seed) {
       CAPTURE(name);
       CAPTURE(seed);
       std::mt19937 random(seed);
