@@ -26,9 +26,11 @@ std::size_t in_memory(char* mapped) {
 // How many pages of the uncached file are in memory after a walk over its first `read_pages`.
 std::size_t cached_after_reading(int fd, std::size_t read_pages) {
   char* mapped = cr::map(kPages * cr::kPage, PROT_READ, MAP_SHARED, fd);
-  do {
+  for (int tries = 0; tries == 0 || in_memory(mapped) != 0; tries++) {
+    if (tries == 100)
+      cr::skip("machine: a file system that reads ahead");  // in memory is where a tmpfs has them
     REQUIRE(::fsync(fd) == 0 && ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
-  } while (in_memory(mapped) != 0);
+  }
   char page[cr::kPage];
   for (std::size_t i = 0; i < read_pages; ++i)
     CHECK_EQ(::pread(fd, page, cr::kPage, static_cast<off_t>(i * cr::kPage)),

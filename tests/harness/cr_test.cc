@@ -52,12 +52,6 @@ std::string read_proc(pid_t tid, const char* name) {
   return n > 0 ? std::string(buffer, n) : std::string();
 }
 
-// Of an emulated guest, which is slow: how many times more it gets.
-int patience() {
-  static const char* const text = std::getenv("BPFCKPT_TEST_PATIENCE");
-  return text == nullptr ? 1 : std::max(1, std::atoi(text));
-}
-
 // Gives up after 10 s: a test that hangs in its set-up should say where.
 void wait_until(const char* what, const std::function<bool()>& done) {
   for (int i = 0; i < 5000 * patience(); ++i) {
@@ -85,6 +79,11 @@ void print_options() {
 }
 
 }  // namespace
+
+int patience() {
+  static const char* const text = std::getenv("BPFCKPT_TEST_PATIENCE");
+  return text == nullptr ? 1 : std::max(1, std::atoi(text));
+}
 
 const std::string& directory() {
   return control_directory;

@@ -52,6 +52,8 @@ bool released();
 void wait_released();
 // Waits until so many threads and processes of the tree are in wait_released(); before checkpoint_here().
 void await_waiting(int count);
+// How many times more time things get: 1, or more in an emulated guest, which is slow.
+int patience();
 // Where the runner's control files are, and a place for the test's own; removed by the runner. Absolute.
 const std::string& directory();
 // After chroot(2): the same directory by its new name.

@@ -15,8 +15,10 @@
 #include <sys/wait.h>
 
 #include <functional>
+#include <optional>
 
 #include "dump/lock_guardian.h"
+#include "dump/repair_guardian.h"
 #include "harness/skip.h"
 
 using namespace bpfckpt;
@@ -55,7 +57,8 @@ void must(bool condition, int line) {
 pid_t start_holder(const std::function<void(const std::function<void()>& ready)>& hold) {
   int pipe[2];
   MUST(::pipe2(pipe, O_CLOEXEC) == 0);
-  const Fd in(pipe[0]), out(pipe[1]);
+  const Fd in(pipe[0]);
+  Fd out(pipe[1]);
   const pid_t holder = ::fork();
   if (holder == 0) {
     hold([&] {
@@ -64,6 +67,7 @@ pid_t start_holder(const std::function<void(const std::function<void()>& ready)>
     });
     ::_exit(1);
   }
+  out.reset();  // a holder that fails is heard of
   char byte;
   MUST(::read(in.get(), &byte, 1) == 1);
   return holder;
@@ -317,4 +321,33 @@ TEST_CASE(
       MUST(left && left->remove());
     });
   }
+}
+
+TEST_CASE("neither guardian waits for the end of the other") {
+  in_own_network([] {
+    for (const bool lock_first : {false, true})
+      for (const bool lock_goes_first : {false, true}) {
+        Pair pair = connect_pair(AF_INET);
+        auto lock = NetworkLock::attach(LockMethod::Clsact);
+        MUST(lock && lock->add(std::span(&pair.of_server, 1)));
+        std::optional<dump::LockGuardian> of_lock;
+        std::optional<dump::RepairGuardian> of_repair;
+        const auto start_of_lock = [&] {
+          auto started = dump::LockGuardian::start(*lock);
+          MUST(started.has_value());
+          of_lock.emplace(std::move(*started));
+        };
+        if (lock_first) start_of_lock();
+        auto started = dump::RepairGuardian::start();
+        MUST(started.has_value());
+        of_repair.emplace(std::move(*started));
+        if (!lock_first) start_of_lock();
+        ::alarm(20);  // ends the child, where one would wait for ever
+        if (lock_goes_first) of_lock.reset();
+        of_repair.reset();
+        of_lock.reset();
+        ::alarm(0);
+        MUST(lock->remove().has_value());
+      }
+  });
 }

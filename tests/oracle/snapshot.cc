@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "oracle/target.h"
@@ -15,18 +16,26 @@ using namespace oracle;
 
 namespace {
 
+// The two texts from where they differ, or nothing.
+std::string difference(const std::string& a, const std::string& b) {
+  const auto at = static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+  if (at == a.size() && at == b.size()) return "";
+  const std::size_t from = at - std::min<std::size_t>(at, 100);
+  return "..." + a.substr(from, 300) + "...\n and not\n..." + b.substr(from, 300) + "...";
+}
+
 void check_same(bpfckpt::Collector& collector, const bpfckpt::collect::Snapshot& snapshot, pid_t pid) {
   CAPTURE(pid);
   const auto alone = must(bpfckpt::to_model(
       must(collector.collect(std::span(&pid, 1), bpfckpt::Collector::Tasks::Running)), pid));
   const auto cut = must(bpfckpt::to_model(must(collector.collect(std::span(&pid, 1), snapshot)), pid));
-  CHECK(cut.tasks.ShortDebugString() == alone.tasks.ShortDebugString());
-  CHECK(cut.files.ShortDebugString() == alone.files.ShortDebugString());
+  CHECK(difference(cut.tasks.ShortDebugString(), alone.tasks.ShortDebugString()) == "");
+  CHECK(difference(cut.files.ShortDebugString(), alone.files.ShortDebugString()) == "");
   REQUIRE(cut.tasks.processes_size() == 1);
   CHECK(cut.memory.address_spaces_size() == 1);
   REQUIRE(cut.memory.address_spaces_size() == alone.memory.address_spaces_size());
   CHECK(cut.memory.address_spaces(0).vmas_size() > 5);
-  CHECK(cut.memory.ShortDebugString() == alone.memory.ShortDebugString());
+  CHECK(difference(cut.memory.ShortDebugString(), alone.memory.ShortDebugString()) == "");
 }
 
 // A thread of its own descriptors, and one that shares all.

@@ -87,7 +87,15 @@ TEST_CASE("utilization clamps that were set are set again, and only those") {
     CHECK(at<std::uint32_t>(attr, 52) == 512);
   }
   CHECK(clamped == 1);
-  // bpfckpt's own are not for them: -1 is the system's, and nothing else of the root changes.
+  CHECK(calls(plan, "utilization clamps").empty());
+}
+
+TEST_CASE("utilization clamps of bpfckpt's are not for the tree") {
+  class Clamped : public Machine {
+    std::optional<kernel::Clamps> own_clamps() const override { return kernel::Clamps{.min = 0, .max = 300}; }
+  };
+  const Plan plan = plan_of(sound_model(), Clamped());
+  // -1 is the system's, and nothing else of the root changes.
   const auto reset = calls(plan, "utilization clamps");
   REQUIRE(reset.size() == 1);
   CHECK(at<std::uint64_t>(data_of(plan, reset[0]->args[1]), 8) == (0x60 | 0x18));
@@ -154,10 +162,13 @@ TEST_CASE("a label that cannot be had is a conflict, before anything is made") {
 
 TEST_CASE("clamps that this kernel has not are told before anything is made") {
   class Without : public Machine {
-    bool has_utilization_clamps() const override { return false; }
+    std::optional<kernel::Clamps> own_clamps() const override { return {}; }
   };
   Model model = sound_model();
   CHECK(calls(plan_of(model, Without()), "utilization clamps").empty());
+  REQUIRE(model.tasks.processes(3).state() == pb::ZOMBIE);
+  model.tasks.mutable_processes(3)->mutable_threads(0)->mutable_scheduling()->set_util_max(512);
+  CHECK(restore::make_plan(model, {}, Without()).has_value());
   model.tasks.mutable_processes(0)->mutable_threads(1)->mutable_scheduling()->set_util_max(512);
   auto plan = restore::make_plan(model, {}, Without());
   REQUIRE_FALSE(plan.has_value());

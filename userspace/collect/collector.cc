@@ -174,10 +174,10 @@ class Reading {
   struct Group {
     pid_t tgid = 0;
     bool timers = false;
-    bool leader_has_files = false;
     std::uint64_t mm = 0;
-    pid_t mm_tid = 0;                                 // who has it: the leader, where it lives
-    std::unordered_map<std::uint64_t, pid_t> tables;  // files_struct: a thread that has it
+    pid_t mm_tid = 0;  // who has it: the leader, where it lives
+    bool leader_has_files = false;
+    std::unordered_set<std::uint64_t> tables;  // files_struct
   };
 
   // How many bytes of records came.
@@ -191,6 +191,8 @@ class Reading {
     }
     return records_.size_bytes() - before;
   }
+  // The same once more, by a pass over all tasks, in place of the records from there on.
+  Result<void> pass_over_all(Program program, pid_t tgid, std::size_t from_bytes);
   Result<Group> tasks(pid_t tgid);
   Result<void> files(const Group& group);
   Result<void> mappings(const Group& group);
@@ -205,6 +207,16 @@ class Reading {
   std::unordered_set<std::uint64_t> spaces_seen_;
   collect::Walks walks_;
 };
+
+// In a pass over one process kernels before 6.7 leave out the thread behind one that has the leader's table,
+// or that has none as the leader (kernel/bpf/task_iter.c:task_group_seq_get_next() asked the wrong one for
+// it).
+Result<void> Reading::pass_over_all(Program program, pid_t tgid, std::size_t from_bytes) {
+  if (snapshot_ != nullptr) return {};  // it is of such a pass
+  records_.truncate(from_bytes);
+  TRY_ASSIGN(const collect::MachinePass all, collect::MachinePass::take(programs_, program));
+  return all.append(tgid, records_);
+}
 
 // CPU time goes on only while a task runs, but the clocks are gone with the tasks: they are read now.
 void Reading::sample_clocks(const record_head& head) {
@@ -233,13 +245,13 @@ Result<Reading::Group> Reading::tasks(pid_t tgid) {
     if (head.type != RECORD_TASK) return {};
     auto task = as<task_record>(head);
     if (!task) return fail(Error::bug("a short task record"));
-    const bool leader = (task->flags & TASK_LEADER) != 0;
     if (task->mm != 0 && group.mm == 0) {
       group.mm = task->mm;
       group.mm_tid = static_cast<pid_t>(task->tid);
     }
-    if (task->files != 0) group.tables.try_emplace(task->files, static_cast<pid_t>(task->tid));
-    if (leader && task->files != 0) group.leader_has_files = true;
+    if (task->files == 0) return {};
+    group.tables.insert(task->files);
+    group.leader_has_files |= (task->flags & TASK_LEADER) != 0;
     return {};
   }));
   return group;
@@ -247,14 +259,22 @@ Result<Reading::Group> Reading::tasks(pid_t tgid) {
 
 Result<void> Reading::files(const Group& group) {
   bool fresh = false;
-  for (const auto& [table, tid] : group.tables) fresh |= tables_seen_.insert(table).second;
+  for (const std::uint64_t table : group.tables) fresh |= tables_seen_.insert(table).second;
   if (!fresh) return {};
+  const std::size_t before = records_.size_bytes();
   // By the leader alone where it has the only table; else by every thread that has another one than the
   // leader.
-  const bool only_leader = group.leader_has_files && group.tables.size() == 1;
-  const std::size_t before = records_.size_bytes();
-  TRY(pass(Program::DumpFiles, group.tgid,
-           only_leader ? Scope::thread(group.tgid) : Scope::process(group.tgid)));
+  if (group.leader_has_files && group.tables.size() == 1) {
+    TRY(pass(Program::DumpFiles, group.tgid, Scope::thread(group.tgid)));
+  } else {
+    TRY(pass(Program::DumpFiles, group.tgid, Scope::process(group.tgid)));
+    std::unordered_set<std::uint64_t> left = group.tables;
+    TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
+      if (auto file = as<file_record>(head); file && head.type == RECORD_FILE) left.erase(file->table);
+      return {};
+    }));
+    if (!left.empty()) TRY(pass_over_all(Program::DumpFiles, group.tgid, before));
+  }
   return records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     walks_.add(head);
     return {};
@@ -267,7 +287,8 @@ Result<void> Reading::mappings(const Group& group) {
   // By process: to_model() drops what threads with another descriptor table repeat. A thread's scope would
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
   // border.
-  TRY(pass(Program::DumpVmas, group.tgid, Scope::process(group.tgid)));
+  TRY_ASSIGN(const std::size_t read, pass(Program::DumpVmas, group.tgid, Scope::process(group.tgid)));
+  if (read == 0) TRY(pass_over_all(Program::DumpVmas, group.tgid, before));
   TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     walks_.add(head);
     return {};

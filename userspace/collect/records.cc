@@ -71,6 +71,7 @@ void Records::clear() {
   truncate(0);
   clocks_.clear();
   visible_.clear();
+  labels_.clear();
   of_running_ = false;
 }
 

@@ -26,11 +26,11 @@ std::optional<Owner> owner_of(const record_head& head) {
 
 }  // namespace
 
-Result<void> Snapshot::Pass::cut() {
+Result<void> MachinePass::cut() {
   std::vector<const record_head*>* to = nullptr;
-  return records.for_each([&](const record_head& head) -> Result<void> {
+  return records_.for_each([&](const record_head& head) -> Result<void> {
     if (auto owner = owner_of(head)) {
-      Cut& cut = cuts[owner->tgid];
+      Cut& cut = cuts_[owner->tgid];
       to = owner->leader ? &cut.leader : &cut.others;
     }
     if (to == nullptr) return fail(Error::bug("a record that belongs to no process"));
@@ -39,26 +39,36 @@ Result<void> Snapshot::Pass::cut() {
   });
 }
 
+Result<MachinePass> MachinePass::take(const Programs& programs, Program program) {
+  MachinePass pass(program);
+  TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
+  TRY(read_all(link.get(), pass.records_));
+  TRY(pass.cut());
+  return pass;
+}
+
+Result<void> MachinePass::append(pid_t tgid, Records& records) const {
+  const auto cut = cuts_.find(static_cast<std::uint32_t>(tgid));
+  if (cut == cuts_.end()) return {};
+  for (const auto* heads : {&cut->second.leader, &cut->second.others})
+    for (const record_head* head : *heads) TRY(records.append(*head));
+  return {};
+}
+
 Result<Snapshot> Snapshot::take(const Programs& programs) {
   Snapshot snapshot;
   for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
-    Pass& pass = snapshot.passes_.emplace_back(program);
-    TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
-    TRY(read_all(link.get(), pass.records));
-    TRY(pass.cut());
-    if (program != Program::DumpVmas) TRY(snapshot.ends_.add(pass.records));
+    TRY_ASSIGN(MachinePass pass, MachinePass::take(programs, program));
+    if (program != Program::DumpVmas) TRY(snapshot.ends_.add(pass.records()));
+    snapshot.passes_.push_back(std::move(pass));
   }
   return snapshot;
 }
 
 Result<void> Snapshot::append(Program program, pid_t tgid, Records& records) const {
-  const auto pass = std::ranges::find(passes_, program, &Pass::program);
+  const auto pass = std::ranges::find(passes_, program, &MachinePass::program);
   if (pass == passes_.end()) return fail(Error::bug("a snapshot of a program that it has not"));
-  const auto cut = pass->cuts.find(static_cast<std::uint32_t>(tgid));
-  if (cut == pass->cuts.end()) return {};
-  for (const auto* heads : {&cut->second.leader, &cut->second.others})
-    for (const record_head* head : *heads) TRY(records.append(*head));
-  return {};
+  return pass->append(tgid, records);
 }
 
 }  // namespace bpfckpt::collect

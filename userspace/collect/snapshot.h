@@ -14,6 +14,29 @@
 
 namespace bpfckpt::collect {
 
+// What one program says of all tasks, cut by process. It may go, but not be copied: the cuts lead into it.
+class MachinePass {
+ public:
+  static Result<MachinePass> take(const Programs& programs, Program program);
+
+  Program program() const { return program_; }
+  const Records& records() const { return records_; }
+  // Appends what it said of the process, its leader first; nothing where there was no such process.
+  Result<void> append(pid_t tgid, Records& records) const;
+
+ private:
+  explicit MachinePass(Program program) : program_(program) {}
+  Result<void> cut();
+
+  struct Cut {
+    std::vector<const record_head*> leader, others;
+  };
+
+  Program program_;
+  Records records_;
+  std::unordered_map<std::uint32_t, Cut> cuts_;
+};
+
 class Snapshot {
  public:
   static Result<Snapshot> take(const Programs& programs);
@@ -21,27 +44,12 @@ class Snapshot {
     return program == Program::DumpTasks || program == Program::DumpFiles || program == Program::DumpVmas;
   }
 
-  // Appends what `program`, one that it has(), said of the process, its leader first; nothing where
-  // there was no such process.
+  // Appends what `program`, one that it has(), said of the process.
   Result<void> append(Program program, pid_t tgid, Records& records) const;
   const UnixEnds& unix_ends() const { return ends_; }
 
  private:
-  struct Cut {
-    std::vector<const record_head*> leader, others;
-  };
-  using ByProcess = std::unordered_map<std::uint32_t, Cut>;
-  struct Pass {
-    explicit Pass(Program of) : program(of) {}
-
-    Program program;
-    Records records;
-    ByProcess cuts;
-
-    Result<void> cut();
-  };
-
-  std::vector<Pass> passes_;
+  std::vector<MachinePass> passes_;
   UnixEnds ends_;
 };
 

@@ -4,8 +4,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <thread>
-
 namespace bpfckpt::kernel {
 
 SchedAttr without_clamps() {
@@ -15,14 +13,13 @@ SchedAttr without_clamps() {
   return attr;
 }
 
-// By a thread of its own, whose clamps nobody misses.
-bool has_utilization_clamps() {
-  bool taken = false;
-  std::thread([&] {
-    SchedAttr attr = without_clamps();
-    taken = ::syscall(SYS_sched_setattr, 0, &attr, 0) == 0;
-  }).join();
-  return taken;
+// A kernel that has none leaves both at 0 (kernel/sched/syscalls.c:sched_getattr()). To set them, as a trial,
+// would switch them on for the whole machine.
+std::optional<Clamps> own_clamps() {
+  SchedAttr attr;
+  if (::syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0) != 0 || attr.size < sizeof attr) return {};
+  if (attr.util_min == 0 && attr.util_max == 0) return {};
+  return Clamps{attr.util_min, attr.util_max};
 }
 
 }  // namespace bpfckpt::kernel

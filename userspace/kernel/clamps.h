@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace bpfckpt::kernel {
 
@@ -20,9 +21,16 @@ static_assert(sizeof(SchedAttr) == 56);
 inline constexpr std::uint64_t kSchedResetOnFork = 1, kSchedKeepAll = 8 | 16, kSchedUtilMin = 32,
                                kSchedUtilMax = 64;
 
+// Of a thread, in 1024ths of the fastest processor.
+struct Clamps {
+  static constexpr std::uint32_t kMost = 1024;
+  std::uint32_t min = 0, max = kMost;
+  bool operator==(const Clamps&) const = default;
+};
+
+// The calling thread's, or none: without CONFIG_UCLAMP_TASK.
+std::optional<Clamps> own_clamps();
 // Back to the system's clamps, and nothing else.
 SchedAttr without_clamps();
-// CONFIG_UCLAMP_TASK: asks for what the calling thread has.
-bool has_utilization_clamps();
 
 }  // namespace bpfckpt::kernel

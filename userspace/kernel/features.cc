@@ -210,7 +210,7 @@ Presence probe_timer_ids() {
 }
 
 Presence probe_utilization_clamps() {
-  return has_utilization_clamps() ? yes() : no("not taken");
+  return own_clamps() ? yes() : no("not shown");
 }
 
 Presence probe_aio() {
@@ -358,7 +358,7 @@ constexpr Feature kFeatures[] = {
     // but the restore of checkpoints that have it.
     {"utilization-clamps", kKept,
      "clamps of what the scheduler takes a thread's load for (CONFIG_UCLAMP_TASK)",
-     "sched_setattr(2) takes the system's own", kLostKept, "", probe_utilization_clamps},
+     "sched_getattr(2) shows bpfckpt's own", kLostKept, "", probe_utilization_clamps},
     {"aio", kKept, "io_setup(2) rings", "io_setup(2) says EINVAL", kLostKept, "", probe_aio},
     {"io-uring", kKept, "idle io_urings", "io_uring_setup(2) says EINVAL or EFAULT", kLostKept, "",
      probe_io_uring},

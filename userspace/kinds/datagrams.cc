@@ -126,6 +126,8 @@ class Sender {
     set(SOL_SOCKET, SO_RCVTIMEO, timeval{kPatienceSeconds, 0});
     set(SOL_SOCKET, SO_PEEK_OFF, 0);
     plan_.call(kSelf, SYS_fcntl, {fd_, F_SETFL, 0});
+    // Whoever it is for: of those that wait some may have come by IPv4.
+    if (udp_.common().family() == AF_INET6) set(SOL_IPV6, IPV6_V6ONLY, 0);
     const SocketAddress any = socket_address(udp_.common().family(), std::string(16, '\0'), 0, 0);
     plan_bind(plan_, fd_, any);
     name_ = plan_.zeroes(sizeof(sockaddr_in6));

@@ -243,8 +243,10 @@ Result<void> look_at_inet_options(int fd, const pb::Socket& socket, pb::InetSock
 // (net/ipv4/ping.c:ping_init_sock()). Raw sockets show the setting, and do not take it.
 void plan_ipv6_only(PlanBuilder& plan, Operand fd, const pb::Socket& socket, const pb::InetSocket& inet) {
   if (socket.family() != AF_INET6 || socket.type() == SOCK_RAW) return;
-  const bool echoes = socket.protocol() == IPPROTO_ICMPV6;
-  if (!echoes && (!is_any(inet.bound_address()) || is_mapped(inet.bound_address()))) return;
+  // bind(2) to an address of IPv6 sets it (net/ipv6/af_inet6.c:__inet6_bind()), to a mapped one wants it off.
+  const std::string& bound = inet.bound_address();
+  const bool binds = socket.type() == SOCK_STREAM || inet.address_bound();
+  if (binds && socket.protocol() != IPPROTO_ICMPV6 && !is_any(bound) && !is_mapped(bound)) return;
   const std::int32_t only = inet.ipv6_only() ? 1 : 0;
   plan.call(kSelf, SYS_setsockopt,
             {fd, SOL_IPV6, IPV6_V6ONLY, Operand::data(plan.bytes_of(only)), sizeof only}, "IPv6 only");

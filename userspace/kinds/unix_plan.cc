@@ -20,6 +20,7 @@
 #include "kinds/unix_group.h"
 
 namespace bpfckpt::kinds {
+
 Result<void> UnixGroup::run() {
   TRY(read());
   plan_.phase("unix sockets");

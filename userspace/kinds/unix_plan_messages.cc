@@ -10,6 +10,7 @@
 #include "kinds/unix_group.h"
 
 namespace bpfckpt::kinds {
+
 void UnixGroup::raise_buffers() {
   for (Node& node : nodes_)
     for (const pb::UnixMessage& message : node.socket.messages())

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernel/clamps.h"
 #include "model/model.h"
 #include "model/special_mapping.h"
 #include "plan/plan.h"
@@ -52,8 +54,8 @@ class Environment {
   // What a security module calls bpfckpt, and so what it starts (kernel/security_label.h); empty: none labels
   // tasks.
   virtual std::string security_label() const { return {}; }
-  // Does sched_setattr(2) take utilization clamps?
-  virtual bool has_utilization_clamps() const { return true; }
+  // Utilization clamps of bpfckpt's own; none: the kernel has no such thing.
+  virtual std::optional<kernel::Clamps> own_clamps() const { return kernel::Clamps{}; }
   // Does keyctl(2) let a process have a session keyring of its own?
   virtual bool can_join_session_keyring() const { return true; }
   // The time of CLOCK_REALTIME, CLOCK_MONOTONIC or CLOCK_BOOTTIME.

@@ -16,7 +16,6 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "kernel/clamps.h"
 #include "kernel/security_label.h"
 
 namespace bpfckpt::restore {
@@ -88,15 +87,12 @@ std::string HostEnvironment::security_label() const {
   return *security_label_;
 }
 
-bool HostEnvironment::has_utilization_clamps() const {
-  if (!utilization_clamps_) utilization_clamps_ = kernel::has_utilization_clamps();
-  return *utilization_clamps_;
-}
-
 // It is tried by a thread: credentials are a thread's own, and gone with it.
 bool HostEnvironment::can_join_session_keyring() const {
+  if (joins_session_keyring_) return *joins_session_keyring_;
   bool joined = false;
   std::thread([&] { joined = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0; }).join();
+  joins_session_keyring_ = joined;
   return joined;
 }
 

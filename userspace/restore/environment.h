@@ -25,7 +25,7 @@ class HostEnvironment : public Environment {
   bool segment_exists(std::uint32_t id) const override;
   Ids ids() const override;
   std::string security_label() const override;
-  bool has_utilization_clamps() const override;
+  std::optional<kernel::Clamps> own_clamps() const override { return kernel::own_clamps(); }
   bool can_join_session_keyring() const override;
   std::int64_t clock_ns(clockid_t clock) const override;
   std::uint32_t possible_cpus() const override;
@@ -35,7 +35,7 @@ class HostEnvironment : public Environment {
   std::vector<SpecialMapping> special_;
   mutable int last_capability_ = -1;                   // asked for each thread: found out once
   mutable std::optional<std::string> security_label_;  // so is this
-  mutable std::optional<bool> utilization_clamps_;
+  mutable std::optional<bool> joins_session_keyring_;
   mutable std::optional<SocketBuffers> socket_buffers_;
 };
 

@@ -60,7 +60,7 @@ void plan_labels(Planning& planning) {
     // What it got, with an end of line: where it is not allowed to change, AppArmor may give it both
     // profiles.
     const std::size_t len = label.size() + 1;
-    const Operand got = Operand::data(plan.data(std::vector<std::byte>(len + kMoreLabelBytes)));
+    const Operand got = Operand::data(plan.zeroes(len + kMoreLabelBytes));
     plan.call_expecting(tid, len, SYS_pread64, {file, got, len + kMoreLabelBytes, 0}, "has the profile");
     plan.call(tid, SYS_close, {file});
   });

@@ -42,12 +42,12 @@ class SegmentPlanner {
 
   void run() {
     const bool exists = plan_.environment().segment_exists(segment_.id());
-    if (!exists) make();
+    const Operand id = exists ? Operand(segment_.id()) : make();
     const Operand at =
         Operand::result(plan_.call(kSelf, SYS_shmat, {segment_.id(), 0, 0}, "System V segment"));
     planning_.segments[object_.id()] = {at, exists};
     // Who is attached keeps it, and it goes with bpfckpt if that is killed.
-    if (!exists && was_removed()) remove();
+    if (!exists && was_removed()) remove(id);
     // What is there already may have been changed by others since: it stays as long as the plan can fail.
     if (!exists) fill(at, false);
     shmid_ds facts{};
@@ -65,13 +65,14 @@ class SegmentPlanner {
   // When nothing else is left to do.
   void finish(const Planning::Segment& segment) {
     if (segment.existed) fill(segment.at, true);
-    if (segment.existed && was_removed()) remove();
+    if (segment.existed && was_removed()) remove(segment_.id());
     plan_.call(kSelf, SYS_shmdt, {segment.at});
   }
 
  private:
   bool was_removed() const { return (segment_.mode() & kinds::kSegmentRemoved) != 0; }
-  void remove() { plan_.call(kSelf, SYS_shmctl, {segment_.id(), IPC_RMID, 0}, "was removed"); }
+  // With the operand of the undoing call that it makes needless.
+  void remove(Operand id) { plan_.call(kSelf, SYS_shmctl, {id, IPC_RMID, 0}, "was removed"); }
 
   // The process that made it, if it is there already; else the root.
   Actor maker() const {
@@ -81,7 +82,7 @@ class SegmentPlanner {
     return creator != nullptr ? creator->pid() : plan_.plan().root;
   }
 
-  void make() {
+  Operand make() {
     const Actor pid = maker();
     const Environment::Ids own = plan_.environment().ids();
     const bool other = segment_.creator_uid() != own.euid || segment_.creator_gid() != own.egid;
@@ -106,10 +107,11 @@ class SegmentPlanner {
         pid, segment_.id(), SYS_shmget, {static_cast<std::int64_t>(segment_.key()), segment_.size(), flags},
         "System V segment");
     plan_.undo_call(made, SYS_shmctl, {Operand::result(made), IPC_RMID, 0});
-    if (!other) return;
+    if (!other) return Operand::result(made);
     plan_.call(pid, SYS_setresuid, {kKeep, own.euid, kKeep}, "ourselves again");
     plan_.call(pid, SYS_setresgid, {kKeep, own.egid, kKeep});
     plan_.call(pid, SYS_prctl, {PR_SET_SECUREBITS, 0, 0, 0, 0});
+    return Operand::result(made);
   }
 
   void fill(Operand at, bool exists) {

@@ -211,17 +211,18 @@ void plan_limit(PlanBuilder& plan, const pb::Process& process, int which) {
 }  // namespace
 
 Result<void> check_clamps(const Model& model, const Environment& environment) {
+  if (environment.own_clamps()) return {};
   for (const pb::Process& process : model.tasks.processes())
     for (const pb::Thread& thread : process.threads())
       if (const pb::Scheduling& s = thread.scheduling();
-          (s.has_util_min() || s.has_util_max()) && !environment.has_utilization_clamps())
+          process.state() != pb::ZOMBIE && (s.has_util_min() || s.has_util_max()))
         return fail(Error::missing_feature(fmt::format(
             "thread {} has utilization clamps (sched_setattr(2)), which this kernel has not", thread.tid())));
   return {};
 }
 
 void plan_no_clamps(PlanBuilder& plan, Actor root) {
-  if (!plan.environment().has_utilization_clamps()) return;
+  if (const auto own = plan.environment().own_clamps(); !own || own == kernel::Clamps{}) return;
   const kernel::SchedAttr attr = kernel::without_clamps();
   plan.call(root, SYS_sched_setattr, {0, Operand::data(plan.bytes_of(attr)), 0}, "utilization clamps");
 }
