@@ -100,11 +100,12 @@ class RichTree:
     def ask(self):
         """Asks all processes, whenever they are there, to check themselves; a token to ask for the answers by."""
         self.asked += 1
+        token = f"{self.asked:08}"  # of one length: the tree may be caught with the file open
         path = os.path.join(self.directory, "ask")
         with open(path + ".new", "w") as file:
-            file.write(str(self.asked))
+            file.write(token)
         os.rename(path + ".new", path)
-        return str(self.asked)
+        return token
 
     def is_checked(self, token):
         """Whether all have, and found all as it was."""
