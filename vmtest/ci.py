@@ -92,7 +92,7 @@ class KernelInCi:
             results = self.results(run)
             if not run.late and not results.passed:
                 self.wrong.append("no test ran")
-            self.wrong += wrong_skips(results, self.name, complete=False)
+            self.wrong += wrong_skips(results, self.name, run.out, complete=False)
             if results.failed:
                 say(f"{self.name}: failed in the first guest: {' '.join(results.failed)}")
                 self.judge_again(results.failed)

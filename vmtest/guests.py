@@ -132,8 +132,9 @@ class Guest:
                              stderr=subprocess.STDOUT) is not None
 
 
-def kvm_works(virtme, kernel, scratch):
-    """Whether a guest boots with KVM; tried once a boot of this machine, since a nested one may just hang."""
+def kvm_works(virtme, kernel, scratch, remember=True):
+    """Whether a guest boots with KVM; tried once a boot of this machine, since a nested one may just hang. `remember`: of
+    a kernel that may not boot anywhere, what was seen says nothing about the next one."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     verdict = CACHE / "vmtest/kvm"
@@ -145,7 +146,8 @@ def kvm_works(virtme, kernel, scratch):
     mark.unlink(missing_ok=True)
     Guest(virtme, True).run(kernel, f"touch {shlex.quote(str(mark))}", scratch, scratch / "kvm.log", 60)
     works = mark.exists()
-    verdict.write_text(f"{boot} {'yes' if works else 'no'}\n")
+    if works or remember:
+        verdict.write_text(f"{boot} {'yes' if works else 'no'}\n")
     say("KVM works" if works else "KVM does not boot a guest here: emulating")
     return works
 

@@ -2,6 +2,7 @@
 """What the tests of a guest came to."""
 import dataclasses
 import fnmatch
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -13,6 +14,7 @@ class Results:
     passed: list
     failed: list
     skipped: list
+    missing: dict = dataclasses.field(default_factory=dict)  # of a skipped test: what it said it lacks
 
     def words(self):
         return f"{len(self.passed)} passed, {len(self.skipped)} skipped, {len(self.failed)} failed"
@@ -30,6 +32,7 @@ def read_results(out):
             results.failed.append(test)
         elif status in ("notrun", "disabled") or case.find("skipped") is not None:
             results.skipped.append(test)
+            results.missing[test] = re.findall(r"^SKIP: (.*)$", case.findtext("system-out") or "", re.M)
         else:
             results.passed.append(test)
     return results
@@ -46,13 +49,29 @@ def results_so_far(out):
     return results
 
 
-def wrong_skips(results, name, complete):
-    """What skips/KERNEL and the run do not agree about, as lines. `complete`: all tests were asked for, so that the
-    list can be stale."""
-    expected = [line.split(None, 1)[0] for line in lines_of(HERE / "skips" / name)]
-    wrong = [f"skipped, but skips/{name} does not expect it: {test}" for test in results.skipped
-             if not any(fnmatch.fnmatchcase(test, pattern) for pattern in expected)]
+def features_in(out):
+    """{row of `bpfckpt check`: whether the guest's kernel has it}"""
+    report = out / "check.json"
+    text = report.read_text() if report.exists() else ""
+    return {row["name"]: row["there"] for row in json.loads(text)["features"]} if text else {}
+
+
+def wrong_skips(results, name, out, complete):
+    """What was skipped for a reason that `check` denies, or that neither `check` nor the lists of skips, that of the
+    kernel and that of all guests, know of, as lines. `complete`: all tests were asked for, so that a list can be stale."""
+    lists = {f"skips/{file}": [line.split(None, 1)[0] for line in lines_of(HERE / "skips" / file)]
+             for file in ("any", name)}
+    features = features_in(out)
+    wrong = []
+    for test in results.skipped:
+        missing = results.missing.get(test, [])
+        wrong += [f"skipped for want of {feature}, which `check` says is there: {test}" for feature in missing
+                  if features.get(feature)]
+        if any(fnmatch.fnmatchcase(test, pattern) for patterns in lists.values() for pattern in patterns):
+            continue
+        if not missing or any(feature not in features for feature in missing):
+            wrong.append(f"skipped, but neither {' nor '.join(lists)} expects it: {test} ({', '.join(missing)})")
     if complete:
-        wrong += [f"skips/{name} expects a skip that did not happen: {pattern}" for pattern in expected
-                  if not fnmatch.filter(results.skipped, pattern)]
+        wrong += [f"{file} expects a skip that did not happen: {pattern}" for file, patterns in lists.items()
+                  for pattern in patterns if not fnmatch.filter(results.skipped, pattern)]
     return wrong

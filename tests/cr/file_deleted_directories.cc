@@ -28,7 +28,9 @@ void cr::test() {
   const int outer_fd = ::open(outer.c_str(), O_RDONLY | O_DIRECTORY);
   const int inner_fd = ::open(inner.c_str(), O_RDONLY | O_DIRECTORY);
   const int inner_again = ::open(inner.c_str(), O_PATH | O_DIRECTORY);
-  REQUIRE(::fchown(inner_fd, 5, 6) == 0 && ::fsetxattr(inner_fd, "user.note", "deep", 4, 0) == 0);
+  if (::fsetxattr(inner_fd, "user.note", "deep", 4, 0) != 0 && errno == EOPNOTSUPP)
+    skip("machine: a file system with attributes of users");
+  REQUIRE(::fchown(inner_fd, 5, 6) == 0);
   const int file = make_file("outer/between/inner/file", "in the deep");
   const int mapped_fd = make_file("outer/lone", std::string(kPage, 'l'));
   char* mapped = map(kPage, PROT_READ | PROT_WRITE, MAP_SHARED, mapped_fd);

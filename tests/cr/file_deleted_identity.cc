@@ -27,7 +27,9 @@ void cr::test() {
   REQUIRE(::symlink("where it leads", path("link").c_str()) == 0);
   REQUIRE(::lchown(path("link").c_str(), 7, 8) == 0);
   const int link = ::open(path("link").c_str(), O_PATH | O_NOFOLLOW);
-  REQUIRE(::fsetxattr(fd, "user.kind", "gh\0st", 5, 0) == 0 && ::fsetxattr(fd, "user.empty", "", 0, 0) == 0);
+  if (::fsetxattr(fd, "user.kind", "gh\0st", 5, 0) != 0 && errno == EOPNOTSUPP)
+    skip("machine: a file system with attributes of users");
+  REQUIRE(::fsetxattr(fd, "user.empty", "", 0, 0) == 0);
   REQUIRE(::fchown(fd, 21, 22) == 0 && ::fchmod(fd, 02604) == 0);
   int go_on[2];
   REQUIRE(::pipe(go_on) == 0);

@@ -40,6 +40,7 @@ bool can_lock(const char* name, int lock) {
 }  // namespace
 
 void cr::test() {
+  REQUIRE(::chdir(directory().c_str()) == 0);
   const Mapped exclusive = map_locked("exclusive", MAP_SHARED, PROT_READ | PROT_WRITE, LOCK_EX);
   const Mapped readers = map_locked("readers", MAP_PRIVATE, PROT_READ, LOCK_SH);
   const Mapped inherited = map_locked("inherited", MAP_SHARED, PROT_READ, LOCK_EX);

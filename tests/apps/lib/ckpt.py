@@ -21,7 +21,12 @@ NO_CHECKPOINT = bool(os.environ.get("NO_CHECKPOINT"))
 BPFCKPT = os.environ.get("BPFCKPT") or NO_CHECKPOINT or sys.exit("BPFCKPT must name the program to test")
 
 
+failed = False
+
+
 def fail(text):
+    global failed
+    failed = True
     print("FAIL:", text, flush=True)
     sys.exit(1)
 
@@ -131,7 +136,7 @@ os.chmod(DIRECTORY, 0o755)
 
 def _clean():
     REAPER.kill_all()
-    if os.environ.get("BPFCKPT_KEEP"):
+    if os.environ.get("BPFCKPT_KEEP") or failed and os.environ.get("BPFCKPT_KEEP_FAILED"):
         print("kept:", DIRECTORY)
     else:
         shutil.rmtree(DIRECTORY, ignore_errors=True)
@@ -195,10 +200,27 @@ class Checkpointed:
         os.makedirs(path, exist_ok=True)
         return path
 
+    def diagnose(self):
+        """It says yes to what is going to be dumped. It knows the options that allow things, not those that say how. A tree
+        that is in the middle of something may be met so, but not again and again."""
+        words = []
+        rest = iter(self.dump_args)
+        for word in rest:
+            if word in ("--timeout", "--action-script"):
+                next(rest)
+            elif word not in ("-R", "--leave-running", "--ghost-fiemap"):
+                words.append(word)
+        for _ in range(3):
+            status, output = run([BPFCKPT, "diagnose", "--unsupported", "-t", str(self.pid), *words])
+            if status == 0:
+                return
+        fail(f"diagnose exits with {status}, and dump is asked for: {output}")
+
     def dump(self):
         tree = self.tree()
         if NO_CHECKPOINT:
             return tree
+        self.diagnose()
         images = self.images()
         status, output = run([BPFCKPT, "dump", "-t", str(self.pid), "-D", images, "-v4", "-o", "dump.log", *self.dump_args])
         if status != 0:
