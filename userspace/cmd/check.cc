@@ -35,7 +35,7 @@ Result<std::vector<const kernel::Feature*>> wanted(const CheckOptions& options) 
 
 void print_row(const Row& row, std::ostream& out) {
   const auto& [feature, presence] = row;
-  out << fmt::format("{:3}  {:17} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
+  out << fmt::format("{:3}  {:18} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
   if (presence.there) return;
   if (!presence.detail.empty()) out << fmt::format("{:23}{}\n", "", presence.detail);
   out << fmt::format("{:23}lost: {}\n", "", feature->lost);

@@ -13,7 +13,6 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <sstream>
 #include <string_view>
@@ -21,6 +20,7 @@
 #include "base/log.h"
 #include "bpf/bpfckpt.skel.h"
 #include "kernel/bpffs.h"
+#include "kernel/yama.h"
 
 namespace bpfckpt::collect {
 namespace {
@@ -70,16 +70,6 @@ Result<ProgramFds> open_pins(const std::string& directory) {
 // that it takes by itself, which it reads twice then.
 enum class Types { OfKernelAndModules, OfKernel };
 
-// The list in which Yama keeps who may trace whom: no type leads there, but all symbols of data are told by
-// kernels with CONFIG_KALLSYMS_ALL. 0: no Yama, or no such kernel, or it is not for us to know.
-std::uint64_t find_ptracer_relations() {
-  if (::access("/proc/sys/kernel/yama", F_OK) != 0) return 0;
-  std::ifstream symbols("/proc/kallsyms");
-  for (std::string line; std::getline(symbols, line);)
-    if (line.ends_with(" ptracer_relations")) return std::strtoull(line.c_str(), nullptr, 16);
-  return 0;
-}
-
 // 0, or -errno of what could not be loaded.
 Result<int> try_load(Types types, std::uint64_t ptracer_relations, Skeleton& skeleton) {
   LIBBPF_OPTS(bpf_object_open_opts, options);
@@ -96,7 +86,7 @@ Result<int> try_load(Types types, std::uint64_t ptracer_relations, Skeleton& ske
 Result<ProgramFds> load() {
   ::libbpf_set_print(log_libbpf);
   Skeleton skeleton(nullptr, bpfckpt_bpf::destroy);
-  const std::uint64_t ptracer_relations = find_ptracer_relations();
+  const std::uint64_t ptracer_relations = kernel::ptracer_relations();
   TRY_ASSIGN(int err, try_load(Types::OfKernelAndModules, ptracer_relations, skeleton));
   if (err == -EPERM) {
     TRY_ASSIGN(err, try_load(Types::OfKernel, ptracer_relations, skeleton));

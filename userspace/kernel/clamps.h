@@ -28,7 +28,8 @@ struct Clamps {
   bool operator==(const Clamps&) const = default;
 };
 
-// The calling thread's, or none: without CONFIG_UCLAMP_TASK.
+// The calling thread's, or none: without CONFIG_UCLAMP_TASK. Whether they were set, or are the usual ones,
+// they do not tell.
 std::optional<Clamps> own_clamps();
 // Back to the system's clamps, and nothing else.
 SchedAttr without_clamps();

@@ -11,11 +11,16 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -28,6 +33,9 @@
 #include "kernel/clamps.h"
 #include "kernel/cpu.h"
 #include "kernel/network_lock.h"
+#include "kernel/security_label.h"
+#include "kernel/session_keyring.h"
+#include "kernel/yama.h"
 
 namespace bpfckpt::kernel {
 namespace {
@@ -305,7 +313,54 @@ Presence probe_avx() {
   return (cpu_features().xfeatures & kYmm) != 0 ? yes() : no("not enabled");
 }
 
+Presence probe_tcp_repair() {
+  constexpr int kTcpRepair = 19;  // include/uapi/linux/tcp.h
+  const Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  return ::setsockopt(fd.get(), IPPROTO_TCP, kTcpRepair, &on, sizeof on) == 0 ? yes() : no_errno();
+}
+
+// In a network namespace that goes with the process: on every interface of it there is something to attach.
+Presence probe_clsact() {
+  const pid_t child = ::fork();
+  if (child < 0) return no_errno();
+  if (child == 0) {
+    ::libbpf_set_print(nullptr);
+    if (::unshare(CLONE_NEWNET) != 0) ::_exit(2);
+    ::_exit(NetworkLock::attach(LockMethod::Clsact) ? 0 : 1);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return yes();
+  return no(WIFEXITED(status) && WEXITSTATUS(status) == 2 ? "no network namespace to try it in"
+                                                          : "not attached");
+}
+
+Presence probe_suspend_seccomp() {
+  const pid_t child = ::fork();
+  if (child < 0) return no_errno();
+  if (child == 0)
+    for (;;) ::pause();
+  const bool taken = ::ptrace(PTRACE_SEIZE, child, nullptr, PTRACE_O_SUSPEND_SECCOMP) == 0;
+  const Presence presence = taken ? yes() : no_errno();
+  ::kill(child, SIGKILL);
+  while (::waitpid(child, nullptr, __WALL) < 0 && errno == EINTR) continue;
+  return presence;
+}
+
+Presence probe_session_keyring() {
+  return can_join_session_keyring() ? yes() : no("not given");
+}
+Presence probe_yama_tracers() {
+  if (::access("/proc/sys/kernel/yama", F_OK) != 0) return no("no Yama");
+  return ptracer_relations() != 0 ? yes() : no("the kernel does not say where its list is");
+}
+Presence probe_apparmor() {
+  return label_module() == LabelModule::AppArmor ? yes() : no("not at work");
+}
+
 constexpr const char* kLostKept = "restore of checkpoints that have it";
+constexpr const char* kNeverKept = "nothing: no checkpoint has it";
 
 constexpr auto kRequired = Feature::Need::Required;
 constexpr auto kReplaced = Feature::Need::Replaced;
@@ -345,6 +400,9 @@ constexpr Feature kFeatures[] = {
     {"seccomp-filters", kRequired, "reading the seccomp filters of processes",
      "BTF has seccomp_get_filter() (CONFIG_SECCOMP_FILTER, CONFIG_CHECKPOINT_RESTORE)",
      "dump of processes under a filter", "", probe_seccomp_filters},
+    {"suspend-seccomp", kRequired, "working in processes under seccomp (CONFIG_CHECKPOINT_RESTORE)",
+     "PTRACE_SEIZE with PTRACE_O_SUSPEND_SECCOMP", "dump and restore of processes under seccomp", "",
+     probe_suspend_seccomp},
     {"timer-ids", kReplaced, "POSIX timers with the same ids (since 6.16)",
      "prctl PR_TIMER_CREATE_RESTORE_IDS", "time, where ids are large",
      "timers are made and deleted until the id comes", probe_timer_ids},
@@ -354,16 +412,28 @@ constexpr Feature kFeatures[] = {
     {"tcx-links", kReplaced, "the same where netfilter takes no BPF program (since 6.6)",
      "a link of a program to no interface says ENODEV", "nothing", "clsact classifiers on every interface",
      probe_tcx_links},
+    {"clsact-classifiers", kReplaced, "the same where there are neither",
+     "classifiers are attached in a network namespace of their own", "what peers send is answered by a reset",
+     "--network-lock skip", probe_clsact},
+    {"session-keyring", kReplaced, "a session keyring of its own for a tree of another session",
+     "keyctl KEYCTL_JOIN_SESSION_KEYRING", "keys of bpfckpt's session are seen by the tree",
+     "the tree has bpfckpt's", probe_session_keyring},
     // What a program may use. It is kept where there is something to keep, so that nothing is lost without it
     // but the restore of checkpoints that have it.
     {"utilization-clamps", kKept,
      "clamps of what the scheduler takes a thread's load for (CONFIG_UCLAMP_TASK)",
      "sched_getattr(2) shows bpfckpt's own", kLostKept, "", probe_utilization_clamps},
+    {"tcp-repair", kKept, "TCP connections", "setsockopt(2) takes TCP_REPAIR", kLostKept, "",
+     probe_tcp_repair},
+    {"yama-tracers", kKept, "who may trace a process by PR_SET_PTRACER (Yama, CONFIG_KALLSYMS_ALL)",
+     "/proc/kallsyms has ptracer_relations", kLostKept, "", probe_yama_tracers},
+    {"apparmor", kKept, "profiles of AppArmor", "AppArmor labels tasks", kLostKept, "", probe_apparmor},
     {"aio", kKept, "io_setup(2) rings", "io_setup(2) says EINVAL", kLostKept, "", probe_aio},
     {"io-uring", kKept, "idle io_urings", "io_uring_setup(2) says EINVAL or EFAULT", kLostKept, "",
      probe_io_uring},
-    {"userfaultfd", kKept, "userfaultfd(2)", "userfaultfd(2) gives a descriptor", kLostKept, "",
-     probe_userfaultfd},
+    {"userfaultfd", kReplaced, "userfaultfd(2) of programs; placing pages of large mappings at a restore",
+     "userfaultfd(2) gives a descriptor", "restore of checkpoints that have it; time, in large mappings",
+     "processes read their pages themselves", probe_userfaultfd},
     {"userfaultfd-wp", kKept, "write protection by userfaultfd",
      "UFFDIO_API has UFFD_FEATURE_PAGEFAULT_FLAG_WP", kLostKept, "", probe_userfaultfd_wp},
     {"mqueue", kKept, "POSIX message queues", "mq_open(2) says ENOENT", kLostKept, "", probe_mqueue},
@@ -372,7 +442,7 @@ constexpr Feature kFeatures[] = {
     {"inotify", kKept, "inotify", "inotify_init1(2) gives a descriptor", kLostKept, "", probe_inotify},
     {"fanotify", kKept, "fanotify", "fanotify_init(2) gives a descriptor", kLostKept, "", probe_fanotify},
     {"landlock", kKept, "Landlock: recognised, and refused", "landlock_create_ruleset(2) tells its version",
-     kLostKept, "", probe_landlock},
+     kNeverKept, "", probe_landlock},
     {"mseal", kKept, "sealed memory (since 6.10)", "mseal(2) of nothing", kLostKept, "", probe_mseal},
     {"mdwe", kKept, "PR_SET_MDWE (since 6.3)", "prctl PR_GET_MDWE", kLostKept, "", probe_mdwe},
     {"guard-regions", kKept, "MADV_GUARD_INSTALL (since 6.13)", "madvise(2) of a page", kLostKept, "",
@@ -386,11 +456,11 @@ constexpr Feature kFeatures[] = {
      probe_hugetlb},
     {"rseq", kKept, "restartable sequences", "rseq(2) says EINVAL", kLostKept, "", probe_rseq},
     {"seccomp-listener", kKept, "seccomp listeners: recognised, and refused",
-     "seccomp SECCOMP_GET_NOTIF_SIZES", kLostKept, "", probe_seccomp_listener},
+     "seccomp SECCOMP_GET_NOTIF_SIZES", kNeverKept, "", probe_seccomp_listener},
     {"pidfd-thread", kKept, "pidfds of threads (since 6.9)", "pidfd_open(2) with PIDFD_THREAD", kLostKept, "",
      probe_pidfd_thread},
     {"perf-events", kKept, "perf events: recognised, and refused", "perf_event_open(2) says EFAULT",
-     kLostKept, "", probe_perf_events},
+     kNeverKept, "", probe_perf_events},
     {"overlayfs", kKept, "files on overlayfs", "fsopen(2) of overlay", kLostKept, "", probe_overlayfs},
     {"avx", kKept, "registers of AVX", "XCR0", kLostKept, "", probe_avx},
 };

@@ -2,7 +2,6 @@
 #include "restore/environment.h"
 
 #include <fcntl.h>
-#include <linux/keyctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -13,10 +12,10 @@
 
 #include <cstdio>
 #include <memory>
-#include <thread>
 
 #include "base/fd.h"
 #include "kernel/security_label.h"
+#include "kernel/session_keyring.h"
 
 namespace bpfckpt::restore {
 
@@ -87,13 +86,9 @@ std::string HostEnvironment::security_label() const {
   return *security_label_;
 }
 
-// It is tried by a thread: credentials are a thread's own, and gone with it.
 bool HostEnvironment::can_join_session_keyring() const {
-  if (joins_session_keyring_) return *joins_session_keyring_;
-  bool joined = false;
-  std::thread([&] { joined = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0; }).join();
-  joins_session_keyring_ = joined;
-  return joined;
+  if (!joins_session_keyring_) joins_session_keyring_ = kernel::can_join_session_keyring();
+  return *joins_session_keyring_;
 }
 
 std::int64_t HostEnvironment::clock_ns(clockid_t clock) const {
