@@ -65,7 +65,7 @@ if ckpt.NO_CHECKPOINT:
 segments_before = segments()
 tree = RichTree()
 names_with_tree = tree.names()
-# A segment that nobody is attached to yet stays where bpfckpt is killed. The next restore takes it for its own.
+# A segment that is not marked as removed again yet stays where bpfckpt is killed. The next restore takes it for its own.
 own_segment = re.search(r"SEGMENT (\d+)", tree.app.text())[1]
 tree.app.dump()
 begin = time.monotonic()

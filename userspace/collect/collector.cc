@@ -205,6 +205,7 @@ class Reading {
   const collect::Snapshot* const snapshot_;
   std::unordered_set<std::uint64_t> tables_seen_;
   std::unordered_set<std::uint64_t> spaces_seen_;
+  std::vector<collect::MachinePass> passes_over_all_;  // most trees need none
   collect::Walks walks_;
 };
 
@@ -214,8 +215,12 @@ class Reading {
 Result<void> Reading::pass_over_all(Program program, pid_t tgid, std::size_t from_bytes) {
   if (snapshot_ != nullptr) return {};  // it is of such a pass
   records_.truncate(from_bytes);
-  TRY_ASSIGN(const collect::MachinePass all, collect::MachinePass::take(programs_, program));
-  return all.append(tgid, records_);
+  auto all = std::ranges::find(passes_over_all_, program, &collect::MachinePass::program);
+  if (all == passes_over_all_.end()) {
+    TRY_ASSIGN(collect::MachinePass pass, collect::MachinePass::take(programs_, program));
+    all = passes_over_all_.insert(all, std::move(pass));
+  }
+  return all->append(tgid, records_);
 }
 
 // CPU time goes on only while a task runs, but the clocks are gone with the tasks: they are read now.
@@ -288,7 +293,7 @@ Result<void> Reading::mappings(const Group& group) {
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
   // border.
   TRY_ASSIGN(const std::size_t read, pass(Program::DumpVmas, group.tgid, Scope::process(group.tgid)));
-  if (read == 0) TRY(pass_over_all(Program::DumpVmas, group.tgid, before));
+  if (read == 0 && group.mm_tid != group.tgid) TRY(pass_over_all(Program::DumpVmas, group.tgid, before));
   TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
     walks_.add(head);
     return {};

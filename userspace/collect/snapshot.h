@@ -14,7 +14,8 @@
 
 namespace bpfckpt::collect {
 
-// What one program says of all tasks, cut by process. It may go, but not be copied: the cuts lead into it.
+// What one program says of all tasks, cut by process. The cuts lead into its records: it may be moved, but
+// not copied.
 class MachinePass {
  public:
   static Result<MachinePass> take(const Programs& programs, Program program);

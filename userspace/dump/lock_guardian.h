@@ -12,8 +12,7 @@ namespace bpfckpt::dump {
 
 class LockGuardian {
  public:
-  // It costs a fork. Precondition: the lock is one of classifiers: of links the process would have
-  // descriptors.
+  // It costs a fork. Precondition: the lock is one of classifiers; the others need none.
   static Result<LockGuardian> start(const kernel::NetworkLock& lock);
   LockGuardian(LockGuardian&&) noexcept = default;
   LockGuardian& operator=(LockGuardian&&) = delete;
