@@ -31,6 +31,12 @@ for subject, code in ((f"fd {write_end}", "pipe-outside"), (f"fd {locked}", "fil
         ckpt.fail(f"{subject} should be {code}, of {us}: {items}")
     if item.get("holders") != [{"pid": os.getpid(), "command": ckpt.read("/proc/self/comm").strip()}]:
         ckpt.fail(f"{subject}: its holders: {item}")
+# The same of the whole machine; who shares a lock there may be of the same tree.
+process = subprocess.run([ckpt.BPFCKPT, "diagnose", "--json", "--file-locks", "--all"], capture_output=True, text=True)
+(found,) = [it for it in json.loads(process.stdout)["processes"] if it["pid"] == pid]
+items = {item["subject"]: item for item in found["items"] if item["code"]}
+if os.getpid() not in [holder["pid"] for holder in items.get(f"fd {write_end}", {}).get("holders", [])]:
+    ckpt.fail(f"--all: its holders: {items}")
 # When nobody else has them any more, there is nothing to be told.
 os.close(read_end)
 os.close(locked)

@@ -12,6 +12,6 @@ void cr::test() {
 
 cr::Options cr::options() {
   return {.refused =
-              "(/dev/fuse): character device 10:229: its driver keeps the connection to a mounted "
+              "character device 10:229: its driver keeps the connection to a mounted "
               "FUSE file system and its open requests (--external dev[10/229]:fuse helps)"};
 }

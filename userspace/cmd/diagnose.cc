@@ -203,13 +203,13 @@ void add(std::vector<Diagnosed>& processes, std::vector<Item> items) {
   }
 }
 
-void name_all_holders(Collector& collector, std::vector<Diagnosed>& processes) {
-  std::set<std::uint32_t> tree;
+// `tree`: the pids, or none, where each process is by itself.
+void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
+                      std::vector<Diagnosed>& processes) {
   std::vector<Item*> items;
-  for (Diagnosed& process : processes) {
-    tree.insert(process.pid);
-    for (Item& item : process.items) items.push_back(&item);
-  }
+  for (Diagnosed& process : processes)
+    for (Item& item : process.items)
+      if (!refused_only || item.finding.verdict != Verdict::Ok) items.push_back(&item);
   diagnose::name_holders(collector, tree, items);
 }
 
@@ -224,7 +224,9 @@ Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOpti
   }));
   TRY_ASSIGN(std::vector<Item> more, find_more(collector, model, special, look));
   add(processes, std::move(more));
-  name_all_holders(collector, processes);
+  std::set<std::uint32_t> tree;
+  for (const Diagnosed& process : processes) tree.insert(process.pid);
+  name_all_holders(collector, tree, false, processes);
   return processes;
 }
 
@@ -273,6 +275,7 @@ Result<std::vector<Diagnosed>> every_process(Collector& collector, const Diagnos
                              [&] { return look_again(collector, processes, options.policy, gone); }));
   add(processes, std::move(more));
   std::erase_if(processes, [&](const Diagnosed& process) { return gone.contains(process.pid); });
+  name_all_holders(collector, {}, refused_only, processes);
   return processes;
 }
 

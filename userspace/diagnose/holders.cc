@@ -50,7 +50,8 @@ class Holders {
   // Empty: nobody that we can see.
   std::vector<Holder> of(const Item& item) const {
     const pb::Process* process = index_.process(item.pid);
-    if (item.subject.starts_with(kMapping)) return of_mapping(process, number_of(item, kMapping, 16));
+    if (item.subject.starts_with(kMapping))
+      return of_mapping(process, item.pid, number_of(item, kMapping, 16));
     const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
     if (table == nullptr) return {};
     const std::uint64_t fd = number_of(item, kFd, 10);
@@ -63,7 +64,7 @@ class Holders {
     const bool object = item.finding.code == "pipe-outside";
     const auto& map = object ? by_object_ : by_file_;
     auto it = map.find(object ? file->object_id() : file->id());
-    return it == map.end() ? std::vector<Holder>{} : listed(it->second);
+    return it == map.end() ? std::vector<Holder>{} : listed(it->second, item.pid);
   }
 
  private:
@@ -74,7 +75,7 @@ class Holders {
     if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
   }
 
-  std::vector<Holder> of_mapping(const pb::Process* process, std::uint64_t start) const {
+  std::vector<Holder> of_mapping(const pb::Process* process, std::uint32_t pid, std::uint64_t start) const {
     const pb::AddressSpace* mm = process == nullptr ? nullptr : index_.address_space(process->mm_id());
     if (mm == nullptr) return {};
     const auto& vmas = mm->vmas();
@@ -82,15 +83,17 @@ class Holders {
     const pb::File* file = vma == vmas.end() || vma->start() != start ? nullptr : index_.file(vma->file_id());
     if (file == nullptr) return {};
     auto it = by_object_.find(file->object_id());
-    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second);
+    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, pid);
   }
 
   using Processes = std::map<std::uint32_t, const pb::Process*>;  // by pid
 
-  static std::vector<Holder> listed(const Processes& processes) {
+  // But for the process that shares with them.
+  static std::vector<Holder> listed(const Processes& processes, std::uint32_t own) {
     std::vector<Holder> holders;
     for (const auto& [pid, process] : processes) {
       if (holders.size() == kMostListed) break;
+      if (pid == own) continue;
       holders.push_back({pid, process->threads_size() == 0 ? "" : process->threads(0).comm()});
     }
     return holders;

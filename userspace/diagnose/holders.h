@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who outside of the tree has what the tree shares with somebody.
+// Who outside of a tree has what the tree shares with somebody.
 //
 // What shares a pipe, the description of a lock or a System V segment with the tree is looked for in all
 // processes of the machine that can be seen, and only where something of that kind was found: a look at the
@@ -16,8 +16,8 @@
 
 namespace bpfckpt::diagnose {
 
-// Adds to the reason of each finding that reaches out of the tree (pids) who else has the same. Where
-// that cannot be found out, reasons stay as they are.
+// Adds to the reason of each finding that reaches out of the tree (pids; none: each process by itself) who
+// else has the same. Where that cannot be found out, reasons stay as they are.
 void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items);
 
 }  // namespace bpfckpt::diagnose

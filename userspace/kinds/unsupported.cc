@@ -24,13 +24,6 @@ constexpr Known kKnown[] = {
     {"place of ", "opened with O_PATH, it is nothing but a name without a place; closing it helps"},
     {"anon_inode:[userfaultfd]", "userfaultfd: who waits for its pages is the kernel's alone"},
     {"anon_inode:[perf_event]", "perf event: counters and what they are attached to are the kernel's alone"},
-    {"anon_inode:[eventfd]", "eventfd is not supported yet"},
-    {"anon_inode:[eventpoll]", "epoll is not supported yet"},
-    {"anon_inode:[timerfd]", "timerfd is not supported yet"},
-    {"anon_inode:[signalfd]", "signalfd is not supported yet"},
-    {"anon_inode:inotify", "inotify is not supported yet"},
-    {"anon_inode:[fanotify]", "fanotify is not supported yet"},
-    {"anon_inode:[pidfd]", "pidfd is not supported yet"},
     {"anon_inode:bpf", "BPF: programs, maps and links are loaded into this kernel"},
     {"anon_inode:btf", "BPF: type information is loaded into this kernel"},
     {"anon_inode:[landlock-ruleset]", "Landlock: the rules of a ruleset cannot be read back"},
@@ -52,7 +45,8 @@ std::string operations_name(const file_record& record) {
   if (record.inode.magic == kSecretMem) return "secret memory";
   if (record.inode.magic == kDmaBuf) return "DMA buffer";
   if (S_ISFIFO(record.inode.mode)) return "watch queue";
-  return fmt::format("{} (file system {:#x})", name, record.inode.magic);
+  return fmt::format("{} (file system {:#x})", name.empty() ? "a file without a name" : name,
+                     record.inode.magic);
 }
 
 Result<void> describe(const file_record& record, pb::File& file, pb::FileObject*) {

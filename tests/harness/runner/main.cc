@@ -173,7 +173,10 @@ class Session {
     const Outcome outcome = run(argv, step_timeout_s());
     const bool ended = !outcome.timed_out && WIFEXITED(outcome.wait_status);
     const int status = ended ? WEXITSTATUS(outcome.wait_status) : -1;
-    if (status == (dumpable ? 0 : 1)) return true;
+    if (status == (dumpable ? 0 : 1)) {
+      if (dumpable || outcome.output.find(test_.refused) != std::string::npos) return true;
+      return fail("diagnose gives another reason than dump: " + outcome.output);
+    }
     return fail(fmt::format("diagnose {}, but dump says {}: {}", describe_status(outcome.wait_status),
                             dumpable ? "yes" : "no", outcome.output));
   }
