@@ -9,6 +9,7 @@ import ctypes
 import glob
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -181,6 +182,8 @@ for attempt in range(50):
     if "has not come home yet" not in ckpt.read(last + "/error"):
         break
     time.sleep(0.1)
+for tid in re.findall(r"task (\d+) has not come home", ckpt.read(last + "/error")):
+    print(f"task {tid}:", *(ckpt.read(f"/proc/{tid}/{name}") for name in ("syscall", "stack", "status", "maps")))
 if status != 0 or settle() or len(locks()) != 1:
     ckpt.fail(f"the last dump exits with {status}, and leaves {locks()}: {ckpt.read(last + '/error')}")
 clients[0].sendall(b"is anybody there?")

@@ -11,7 +11,7 @@ import ckpt
 
 if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
-OTHER_VDSO = os.environ["BPFCKPT_OTHER_VDSO"]
+OTHER_MACHINE = os.environ["BPFCKPT_OTHER_MACHINE"]
 PROGRAM = r"""
 import os, select, sys, threading, time
 stop, count = sys.argv[1], [0, 0, 0]
@@ -65,7 +65,7 @@ while moved < 3:
     images = app.images()
     other = images + ".other"
     os.makedirs(other)
-    status, text = ckpt.run([OTHER_VDSO, images, other])
+    status, text = ckpt.run([OTHER_MACHINE, "vdso", images, other])
     if status != 0:
         ckpt.fail(text)
     status, text = ckpt.run([ckpt.BPFCKPT, "restore", "-d", "-D", other, "-v4"])

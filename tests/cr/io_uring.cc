@@ -55,5 +55,7 @@ void cr::test() {
 
 // The thread that polls is the kernel's, and a new one; so is what it has used of a processor.
 cr::Options cr::options() {
-  return {.ignore = {"*/fd/*/SqThread", "*/fd/*/SqThreadCpu", "*/fd/*/SqTotalTime", "*/fd/*/SqWorkTime"}};
+  // A worker of the kernel's may still be there, or not.
+  return {.ignore = {"*/stat/threads", "*/status/Threads", "*/fd/*/SqThread", "*/fd/*/SqThreadCpu",
+                     "*/fd/*/SqTotalTime", "*/fd/*/SqWorkTime"}};
 }

@@ -153,7 +153,7 @@ void cr::test() {
         if (is_action(level, name) || is_meaningless(kind, level, name)) continue;
         const std::string before = read(tried.fd, level, name);
         if (before == "none") continue;
-        // The first that it takes and shows. Of TCP no time that is over before the checkpoint on a slow
+        // The first that it takes and shows. Of TCP no seconds that are over before the checkpoint on a slow
         // machine.
         const int first = level == IPPROTO_TCP ? 100 : 1;
         for (const int value : {first, 1, 2, 0, 20, 1000, 100000}) {

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// other_vdso FROM TO: copies a checkpoint, and makes it one of a kernel with another vDSO: the functions are
-// where the programs in it remember them, but nothing of their code is left that could be run.
+// other_machine vdso|cpu FROM TO: copies a checkpoint, and makes it one of
+// - a kernel with another vDSO: the functions are where the programs in it remember them, but nothing of
+// their
+//   code is left that could be run;
+// - a CPU that has all that any of any maker has.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/reader.h"
@@ -28,7 +34,25 @@ Result<std::vector<std::byte>> contents(const image::ImageReader& reader, const 
   return bytes;
 }
 
-Result<void> copy(const std::string& from, const std::string& to) {
+void spoil_vdso(std::vector<std::byte>& bytes, const std::map<std::string, std::uint64_t>& functions) {
+  std::size_t first = bytes.size(), last = 0;
+  for (const auto& [name, offset] : functions) {
+    first = std::min<std::size_t>(first, offset);
+    // What follows the code is read by nobody at run time but libelf, which finds its way by the end.
+    last = std::max<std::size_t>(last, offset);
+  }
+  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(first),
+            bytes.begin() + static_cast<std::ptrdiff_t>(last + 16), std::byte{0xcc});  // int3
+}
+
+void give_all(pb::CpuFeatures& cpu) {
+  constexpr int kWords = 6;  // leaf and subleaf come first
+  for (int i = 0; i < cpu.cpuid_size(); i++)
+    if (i % kWords >= 2 && cpu.cpuid(i - i % kWords) != 0) cpu.set_cpuid(i, ~0U);
+  cpu.set_xfeatures(~0ULL >> 1);
+}
+
+Result<void> copy(bool other_vdso, const std::string& from, const std::string& to) {
   TRY_ASSIGN(const image::ImageReader reader, image::ImageReader::open(from));
   TRY_ASSIGN(image::ImageWriter writer, image::ImageWriter::open(to, {.durable = false}));
   const pb::Manifest& old = reader.manifest();
@@ -36,15 +60,9 @@ Result<void> copy(const std::string& from, const std::string& to) {
   for (const pb::ImageFile& file : old.files()) {
     if (metadata.contains(file.name())) continue;
     TRY_ASSIGN(std::vector<std::byte> bytes, contents(reader, file.name()));
-    if (file.name() == old.vdso_image()) {
+    if (other_vdso && file.name() == old.vdso_image()) {
       TRY_ASSIGN(const auto functions, kernel::vdso_functions(bytes));
-      std::size_t first = bytes.size();
-      for (const auto& [name, offset] : functions) first = std::min<std::size_t>(first, offset);
-      // What follows the code is read by nobody at run time but libelf, which finds its way by the end.
-      std::size_t last = 0;
-      for (const auto& [name, offset] : functions) last = std::max<std::size_t>(last, offset);
-      std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(first),
-                bytes.begin() + static_cast<std::ptrdiff_t>(last + 16), std::byte{0xcc});  // int3
+      spoil_vdso(bytes, functions);
     }
     TRY_ASSIGN(const image::RawImage image, writer.create_raw(file.name().substr(0, file.name().rfind('.'))));
     if (image.name != file.name()) return fail(Error::bug("another name"));
@@ -53,14 +71,16 @@ Result<void> copy(const std::string& from, const std::string& to) {
   }
   pb::Manifest manifest = old;
   manifest.clear_files();
+  if (!other_vdso) give_all(*manifest.mutable_cpu());
   return writer.finish(reader.model(), manifest);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
-  auto copied = copy(argv[1], argv[2]);
+  const std::string_view what = argc == 4 ? argv[1] : "";
+  if (what != "vdso" && what != "cpu") return 2;
+  auto copied = copy(what == "vdso", argv[2], argv[3]);
   if (copied) return 0;
   std::fprintf(stderr, "%s\n", copied.error().message().c_str());
   return 1;
