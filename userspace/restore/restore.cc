@@ -207,6 +207,9 @@ Result<Outcome> restore(const Options& options) {
   // Everything is made; nothing of it runs yet. What a failed restore leaves behind comes to us, to be
   // reaped.
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return fail(Error::system("PR_SET_CHILD_SUBREAPER"));
+  // Processes take descriptors from us (pidfd_getfd(2)), also while they have other ids for a moment and no
+  // capabilities: Yama wants to be told that they may. EINVAL: there is no Yama.
+  ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
   BackgroundCheck check(contents);
   target::Waiter waiter;
   target::RobustList robust;
@@ -225,6 +228,7 @@ Result<Outcome> restore(const Options& options) {
   TRY(options.at_stage("pre-resume", executor.root()));
   TRY(connections.give_back(), "connections");
   ::prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+  ::prctl(PR_SET_PTRACER, 0, 0, 0, 0);
   Outcome outcome{executor.root()};
   // Before: whoever reads from a terminal in the background is stopped (SIGTTIN).
   if (pid_t group = foreground_group(model); options.policy.shell_job && group != 0)
