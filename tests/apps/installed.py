@@ -11,8 +11,8 @@ import ckpt
 
 build = os.path.dirname(os.path.dirname(os.path.realpath(ckpt.BPFCKPT))) if not ckpt.NO_CHECKPOINT else ckpt.skip("a checkpoint")
 source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-if not os.path.exists(os.path.join(build, "cmake_install.cmake")):
-    ckpt.skip("machine: a build directory around the program")
+if not os.path.exists(os.path.join(build, "cmake_install.cmake")) or not os.access(build, os.W_OK):
+    ckpt.skip("machine: a build directory around the program, which can be written")
 root = os.path.join(ckpt.DIRECTORY, "root")
 status, output = ckpt.run(
     [ckpt.need("cmake"), "--install", build, "--prefix", root + "/usr", "--strip"], cwd=ckpt.DIRECTORY
