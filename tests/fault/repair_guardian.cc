@@ -139,4 +139,7 @@ TEST_CASE("a guardian that is killed is stood in for") {
   while (guardian->read(ask_for(*guardian, ::getpid(), pairs))) continue;
   check_unharmed(pairs);
   ::waitpid(killer, nullptr, 0);
+  // Nor is it missed where it was dead before it was asked.
+  CHECK_FALSE(guardian->read(ask_for(*guardian, ::getpid(), pairs)).has_value());
+  check_unharmed(pairs);
 }

@@ -80,7 +80,10 @@ Result<RepairGuardian> RepairGuardian::start() {
       len_bytes);
   if (guardian.memory_.data() == MAP_FAILED) return fail(Error::system("memory for queues"));
   int commands[2], answers[2];
-  if (::pipe2(commands, O_CLOEXEC) != 0) return fail(Error::system("pipe2"));
+  // No pipe: who writes to one that nobody reads dies of it (SIGPIPE), and with a guardian that was killed we
+  // would be in the middle of a dump.
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, commands) != 0)
+    return fail(Error::system("socketpair"));
   Fd commands_out(commands[0]);
   guardian.commands_.reset(commands[1]);
   if (::pipe2(answers, O_CLOEXEC) != 0) return fail(Error::system("pipe2"));
@@ -114,7 +117,7 @@ void RepairGuardian::heal(std::size_t count) {
 Result<void> RepairGuardian::read(std::size_t count) {
   const auto command = static_cast<std::uint32_t>(count);
   char done = 0;
-  if (::write(commands_.get(), &command, sizeof command) == sizeof command) {
+  if (::send(commands_.get(), &command, sizeof command, MSG_NOSIGNAL) == sizeof command) {
     ssize_t n = 0;
     do n = ::read(answers_.get(), &done, 1);
     while (n < 0 && errno == EINTR);
