@@ -337,10 +337,14 @@ Presence probe_clsact() {
 }
 
 Presence probe_suspend_seccomp() {
+  const pid_t own = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return no_errno();
-  if (child == 0)
+  if (child == 0) {
+    // It does not outlive us, whatever happens to us.
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != own) ::_exit(1);
     for (;;) ::pause();
+  }
   const bool taken = ::ptrace(PTRACE_SEIZE, child, nullptr, PTRACE_O_SUSPEND_SECCOMP) == 0;
   const Presence presence = taken ? yes() : no_errno();
   ::kill(child, SIGKILL);
