@@ -50,9 +50,9 @@ class Holders {
   // Empty: nobody that we can see.
   std::vector<Holder> of(const Item& item) const {
     const pb::Process* process = index_.process(item.pid);
-    if (item.subject.starts_with(kMapping))
-      return of_mapping(process, item.pid, number_of(item, kMapping, 16));
-    const pb::FdTable* table = process == nullptr ? nullptr : index_.fd_table(process->fd_table_id());
+    if (process == nullptr) return {};
+    if (item.subject.starts_with(kMapping)) return of_mapping(*process, number_of(item, kMapping, 16));
+    const pb::FdTable* table = index_.fd_table(process->fd_table_id());
     if (table == nullptr) return {};
     const std::uint64_t fd = number_of(item, kFd, 10);
     const auto& entries = table->entries();
@@ -75,15 +75,15 @@ class Holders {
     if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
   }
 
-  std::vector<Holder> of_mapping(const pb::Process* process, std::uint32_t pid, std::uint64_t start) const {
-    const pb::AddressSpace* mm = process == nullptr ? nullptr : index_.address_space(process->mm_id());
+  std::vector<Holder> of_mapping(const pb::Process& process, std::uint64_t start) const {
+    const pb::AddressSpace* mm = index_.address_space(process.mm_id());
     if (mm == nullptr) return {};
     const auto& vmas = mm->vmas();
     const auto vma = std::ranges::lower_bound(vmas, start, {}, [](const pb::Vma& v) { return v.start(); });
     const pb::File* file = vma == vmas.end() || vma->start() != start ? nullptr : index_.file(vma->file_id());
     if (file == nullptr) return {};
     auto it = by_object_.find(file->object_id());
-    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, pid);
+    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, process.pid());
   }
 
   using Processes = std::map<std::uint32_t, const pb::Process*>;  // by pid
