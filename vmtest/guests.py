@@ -38,6 +38,9 @@ BOOT_SECONDS = 600
 # "int3" at boot).
 CPUS_WITH_KVM = min(4, os.cpu_count() or 1)
 CPUS_EMULATED = 1
+EMULATED_CPU = "max"
+# Its time goes on while the machine does something else. Nobody attacks it.
+EMULATED_KERNEL = ["rcupdate.rcu_cpu_stall_timeout=300", "mitigations=off"]
 # What is allowed to take so many times longer: a test that hangs is not worth more than that.
 PATIENCE_WITH_KVM = 3
 PATIENCE_EMULATED = 30
@@ -112,7 +115,7 @@ class Guest:
     def run(self, kernel, command, out, log, seconds):
         """True if the guest came to its end in time."""
         kdir = (kernel / ".config").exists()
-        words = [*BEHIND_OTHERS, str(self.virtme / "usr/bin/virtme-run")]
+        words = [*BEHIND_OTHERS, str(HERE / "virtme-run")]
         words += ["--kdir", str(kernel)] if kdir else ["--kimg", str(image_in(kernel))]
         words += ["--mods=auto", "--force-9p", "--disable-microvm", "--show-boot-console",
                   "--busybox", str(self.virtme / "bin/busybox"),
@@ -121,9 +124,8 @@ class Guest:
                   "--rwdir", f"{out}={out}", "--script-sh", command,
                   "--kopt", f"module_blacklist={NEEDLESS_MODULES}"]
         if not self.kvm:
-            words += ["--disable-kvm", "--qemu-opts", "-cpu", "max"]
-            # Its time goes on while the machine does something else.
-            words[words.index("--kopt"):words.index("--kopt")] = ["--kopt", "rcupdate.rcu_cpu_stall_timeout=300"]
+            words += [word for option in EMULATED_KERNEL for word in ("--kopt", option)]
+            words += ["--disable-kvm", "--qemu-opts", "-cpu", EMULATED_CPU]  # --qemu-opts takes all that follows
         environment = dict(os.environ)
         environment["PYTHONPATH"] = str(self.virtme / "usr/lib/python3/dist-packages")
         environment["PATH"] = f"{self.virtme / 'usr/bin'}:{environment['PATH']}:/usr/sbin:/sbin"
