@@ -17,16 +17,20 @@ NAME = r'"([a-z0-9][a-z0-9_-]*)"'
 
 documented = set(re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs/diagnose.md").read_text(), re.M))
 used = {}
-for path in sorted((ROOT / "userspace").rglob("*.cc")):
+for path in sorted([*(ROOT / "userspace").rglob("*.cc"), *(ROOT / "userspace").rglob("*.h")]):
     text = path.read_text()
     for pattern in (r"Verdict::(?:Unsupported|NeedsOption|Ok),\s*" + NAME, r"\bunsupported\(\s*" + NAME + r"\s*,",
-                    r"add_obstacles\(" + NAME + r"\)"):
+                    r"add_obstacles\(" + NAME + r"\)", r"add\(.*, " + NAME + r"\);",
+                    r"inline constexpr const char\* k\w+ = " + NAME):
         for code in re.findall(pattern, text):
             if code.endswith("-"):  # the kind of a file follows
                 code += "KIND"
             used.setdefault(code, path.name)
 if len(used) < 50:
     ckpt.fail(f"only {len(used)} codes were found: the patterns of this test are out of date")
+stale = sorted(documented - set(used))
+if stale:
+    ckpt.fail(f"codes of docs/diagnose.md that nothing says: {', '.join(stale)}")
 missing = [f"{code} ({where})" for code, where in sorted(used.items()) if code not in documented]
 if missing:
     ckpt.fail(f"codes that docs/diagnose.md does not list: {', '.join(missing)}")

@@ -20,6 +20,7 @@ TEST_CASE("every feature says what it is for and what is lost, under a name of i
     CHECK(names.insert(feature.name).second);
     CHECK(feature.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos);
     CHECK_FALSE(feature.purpose.empty());
+    CHECK_FALSE(feature.how.empty());
     CHECK_FALSE(feature.lost.empty());
     CHECK(kernel::find_feature(feature.name) == &feature);
   }
@@ -52,8 +53,11 @@ TEST_CASE("the exit status follows what is there") {
   for (const auto& feature : kernel::features()) {
     CheckOptions one;
     one.features = {std::string(feature.name)};
-    auto asked = run_check(one, out);
+    std::ostringstream text;
+    auto asked = run_check(one, text);
     REQUIRE(asked.has_value());
+    for (std::string_view part : {feature.name, feature.purpose, feature.how, feature.lost, feature.fallback})
+      CHECK(text.str().find(part) != std::string::npos);
     CHECK((*asked == 0) == feature.probe().there);
   }
 

@@ -135,7 +135,8 @@ TEST_CASE("JSON") {
 TEST_CASE("one line a process") {
   std::ostringstream out;
   print_summary(diagnose_model(model_with_device(), {}), {}, out);
-  CHECK(out.str().starts_with("    100  unsupported   worker           fd 30: character device 10:232: "));
+  CHECK(out.str().starts_with("    PID  VERDICT       COMMAND          WHY\n"
+                              "    100  unsupported   worker           fd 30: character device 10:232: "));
   CHECK(out.str().ends_with("3 of 4 processes can be dumped.\n"));
 }
 

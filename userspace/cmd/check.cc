@@ -33,21 +33,27 @@ Result<std::vector<const kernel::Feature*>> wanted(const CheckOptions& options) 
   return rows;
 }
 
-void print_row(const Row& row, std::ostream& out) {
-  const auto& [feature, presence] = row;
-  out << fmt::format("{:3}  {:18} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
-  if (presence.there) return;
-  if (!presence.detail.empty()) out << fmt::format("{:23}{}\n", "", presence.detail);
-  out << fmt::format("{:23}lost: {}\n", "", feature->lost);
-  if (!feature->fallback.empty()) out << fmt::format("{:23}instead: {}\n", "", feature->fallback);
+void print_line(const char* label, std::string_view text, std::ostream& out) {
+  if (!text.empty()) out << fmt::format("{:23}{}{}\n", "", label, text);
 }
 
-void print_text(const std::vector<Row>& rows, bool good, std::ostream& out) {
+// `all_of_it`: also what is of no interest where the feature is there.
+void print_row(const Row& row, bool all_of_it, std::ostream& out) {
+  const auto& [feature, presence] = row;
+  out << fmt::format("{:3}  {:18} {}\n", presence.there ? "yes" : "no", feature->name, feature->purpose);
+  if (!presence.there) print_line("", presence.detail, out);
+  if (all_of_it) print_line("probed: ", feature->how, out);
+  if (presence.there && !all_of_it) return;
+  print_line(presence.there ? "lost without it: " : "lost: ", feature->lost, out);
+  print_line(presence.there ? "fallback: " : "instead: ", feature->fallback, out);
+}
+
+void print_text(const std::vector<Row>& rows, bool by_name, bool good, std::ostream& out) {
   bool kept = false;
   for (const Row& row : rows) {
     if (row.feature->need == kernel::Feature::Need::Kept && !std::exchange(kept, true) && rows.size() > 1)
       out << "\nWhat programs may use, and a checkpoint keeps or names:\n";
-    print_row(row, out);
+    print_row(row, by_name, out);
   }
   if (good) out << (kept && rows.size() > 1 ? "\n" : "") << "Looks good.\n";
 }
@@ -81,7 +87,10 @@ Result<int> run_check(const CheckOptions& options, std::ostream& out) {
     bool matters = feature->required() || !options.features.empty();
     good = good && (rows.back().presence.there || !matters);
   }
-  (options.common.json ? print_json : print_text)(rows, good, out);
+  if (options.common.json)
+    print_json(rows, good, out);
+  else
+    print_text(rows, !options.features.empty(), good, out);
   return good ? 0 : 1;
 }
 

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "cmd/report.h"
 #include "cmd/shape.h"
@@ -322,9 +323,12 @@ void print_tree(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
 void print_summary(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options,
                    std::ostream& out) {
   std::size_t good = 0;
+  bool headed = false;
   for (const Diagnosed& process : processes) {
     if (process.verdict() == Verdict::Ok) good++;
     if (options.unsupported_only && process.verdict() == Verdict::Ok) continue;
+    if (!std::exchange(headed, true))
+      out << fmt::format("{:>7}  {:12}  {:15}  {}\n", "PID", "VERDICT", "COMMAND", "WHY");
     std::string rest = fmt::format("{:15}  {}", printable(process.command), reasons(process));
     rest.erase(rest.find_last_not_of(' ') + 1);
     constexpr unsigned kBefore = 7 + 2 + 12 + 2;
