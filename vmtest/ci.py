@@ -6,10 +6,12 @@ kernel says of a bug while the tests run; a guest that ends by itself in the mid
 not fail it: that a guest does not start or does not come to its end in time, that a kernel cannot be fetched, what a
 kernel says of itself before the tests begin, and, of an emulated machine, that something took it long.
 """
+import functools
+import math
 import re
 import time
 
-from guests import TOOK_LONG, Run, lines_of, HERE, say
+from guests import HERE, TOOK_LONG, Run, lines_of, run_at_once, say
 from results import Results, read_results, results_so_far, wrong_skips
 
 # Of a guest's time: what it may need to boot and to end.
@@ -103,8 +105,10 @@ class KernelInCi:
 
 def run_ci(guest, kernels, build, until):
     """All of them until then (time.monotonic()), each with its share; True if nothing is wrong."""
-    good = True
-    for i, (name, kernel) in enumerate(kernels):
-        share = min(MOST_SECONDS, (until - time.monotonic()) / (len(kernels) - i))
-        good = KernelInCi(guest, name, kernel, build, time.monotonic() + share).run() and good
-    return good
+    rounds = math.ceil(len(kernels) / guest.at_once())
+
+    def job(i, name, kernel):
+        share = min(MOST_SECONDS, (until - time.monotonic()) / (rounds - i // guest.at_once()))
+        return KernelInCi(guest, name, kernel, build, time.monotonic() + share).run()
+
+    return run_at_once([functools.partial(job, i, *one) for i, one in enumerate(kernels)], guest.at_once())

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests: where kernels come from, how one is booted, and what its log says against it."""
+import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
 import re
@@ -74,6 +76,29 @@ def run_group(words, seconds, **how):
         child.wait()
 
 
+def run_at_once(jobs, most):
+    """Runs functions that give a bool, each in a process of its own, `most` at a time. True if all gave True; nothing of
+    them is left when this returns."""
+    fork = multiprocessing.get_context("fork")
+    waiting, running, good = list(jobs), [], True
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                job = waiting.pop(0)
+                running.append(fork.Process(target=lambda job=job: sys.exit(0 if job() else 1)))
+                running[-1].start()
+            multiprocessing.connection.wait([process.sentinel for process in running])
+            for process in [process for process in running if not process.is_alive()]:
+                running.remove(process)
+                good = process.exitcode == 0 and good
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.join()
+    return good
+
+
 def fetch(*what, seconds=None):
     """The directory of it, or None where it cannot be had, or not in that time."""
     read_end, write_end = os.pipe()
@@ -93,10 +118,10 @@ def image_in(kernel):
     sys.exit(f"vmtest: {kernel} holds no kernel image")
 
 
-def memory_mib():
-    """Of a guest: 4 GiB, or half of what a small machine has to give."""
+def memory_mib(guests):
+    """Of each of so many guests: 4 GiB, or its share of half of what a small machine has to give."""
     match = re.search(r"MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text())
-    return max(1536, min(4096, int(match[1]) // 2048)) if match else 4096
+    return max(1536, min(4096, int(match[1]) // 2048 // guests)) if match else 4096
 
 
 class Guest:
@@ -109,6 +134,10 @@ class Guest:
     def cpus(self):
         return CPUS_WITH_KVM if self.kvm else CPUS_EMULATED
 
+    def at_once(self):
+        """So many are booted beside one another."""
+        return 1 if self.kvm else max(1, (os.cpu_count() or 1) // CPUS_EMULATED)
+
     def patience(self):
         return PATIENCE_WITH_KVM if self.kvm else PATIENCE_EMULATED
 
@@ -119,7 +148,7 @@ class Guest:
         words += ["--kdir", str(kernel)] if kdir else ["--kimg", str(image_in(kernel))]
         words += ["--mods=auto", "--force-9p", "--disable-microvm", "--show-boot-console",
                   "--busybox", str(self.virtme / "bin/busybox"),
-                  "--cpus", str(self.cpus()), "--memory", f"{memory_mib()}M",
+                  "--cpus", str(self.cpus()), "--memory", f"{memory_mib(self.at_once())}M",
                   "--overlay-rwdir", "/etc", "--overlay-rwdir", "/var",
                   "--rwdir", f"{out}={out}", "--script-sh", command,
                   "--kopt", f"module_blacklist={NEEDLESS_MODULES}"]
