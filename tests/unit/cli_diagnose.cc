@@ -135,9 +135,30 @@ TEST_CASE("JSON") {
 TEST_CASE("one line a process") {
   std::ostringstream out;
   print_summary(diagnose_model(model_with_device(), {}), {}, out);
-  CHECK(out.str().starts_with("    PID  VERDICT       COMMAND          WHY\n"
-                              "    100  unsupported   worker           fd 30: character device 10:232: "));
+  CHECK(
+      out.str().starts_with("    PID  VERDICT       COMMAND          WHY\n"
+                            "    100  unsupported   worker           fd 30: character device 10:232: "));
   CHECK(out.str().ends_with("3 of 4 processes can be dumped.\n"));
+}
+
+TEST_CASE("what is below a process is told with its pid") {
+  Diagnosed process{100, 1, "worker", "running", {}};
+  auto obstacle = [](std::uint32_t pid, const char* subject) {
+    return diagnose::Item{pid, subject, "", "x", {kinds::Verdict::Unsupported, "c", "it is \"x\"", ""}};
+  };
+  for (std::uint32_t pid : {101U, 102U, 103U, 104U, 105U}) process.below.push_back(obstacle(pid, "fd 3"));
+  CHECK(process.verdict() == kinds::Verdict::Unsupported);
+  std::ostringstream out;
+  print_summary({process}, {}, out);
+  CHECK(out.str().find("pid 101 fd 3, pid 102 fd 3, pid 103 fd 3 and 2 more: it is \"x\"\n") !=
+        std::string::npos);
+  process.below.resize(1);
+  out.str("");
+  print_json({process}, {}, out);
+  CHECK(out.str().ends_with(
+      R"("verdict":"unsupported","items":[],"below":[{"pid":101,"subject":"fd 3","name":"","kind":"x",)"
+      R"("verdict":"unsupported","code":"c","reason":"it is \"x\"","hint":""}]}]})"
+      "\n"));
 }
 
 TEST_CASE("a pipe with ends elsewhere is a note") {

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "cmd/diagnose_all.h"
 #include "cmd/report.h"
 #include "cmd/shape.h"
 #include "cmd/text.h"
@@ -127,20 +128,32 @@ void print_process(const Diagnosed& process, const DiagnoseOptions& options, std
   }
 }
 
-// "fd 4, fd 5" of those with the same reason.
+// "fd 4, pid 4712 fd 5 and 3 more" of those with the same reason, and the reason.
 std::string reasons(const Diagnosed& process) {
+  constexpr std::size_t kMostNamed = 3;
+  struct Subjects {
+    std::vector<std::string> names;
+    std::size_t count = 0;
+  };
   std::vector<std::string> order;
-  std::map<std::string, std::string> subjects;
-  for (const Item& item : process.items) {
-    if (item.finding.verdict == Verdict::Ok) continue;
-    auto [it, fresh] = subjects.try_emplace(why(item.finding));
-    if (fresh) order.push_back(it->first);
-    if (item.subject != "process") it->second += (it->second.empty() ? "" : ", ") + item.subject;
-  }
+  std::map<std::string, Subjects> by_reason;
+  for (const auto* list : {&process.items, &process.below})
+    for (const Item& item : *list) {
+      if (item.finding.verdict == Verdict::Ok) continue;
+      auto [it, fresh] = by_reason.try_emplace(why(item.finding));
+      if (fresh) order.push_back(it->first);
+      std::string name = item.pid == process.pid ? "" : fmt::format("pid {}", item.pid);
+      if (item.subject != "process") name += (name.empty() ? "" : " ") + item.subject;
+      if (!name.empty() && it->second.count++ < kMostNamed) it->second.names.push_back(std::move(name));
+    }
   std::string text;
   for (const std::string& reason : order) {
+    const Subjects& subjects = by_reason[reason];
     text += text.empty() ? "" : "; ";
-    if (!subjects[reason].empty()) text += subjects[reason] + ": ";
+    text += fmt::format("{}", fmt::join(subjects.names, ", "));
+    if (subjects.count > subjects.names.size())
+      text += fmt::format(" and {} more", subjects.count - subjects.names.size());
+    if (!subjects.names.empty()) text += ": ";
     text += printable(reason);
   }
   return text;
@@ -173,6 +186,22 @@ void print_verdict(const std::vector<Diagnosed>& processes, std::ostream& out) {
         << (list.empty() ? "" : ", and needed:" + list) << ".\n";
 }
 
+std::string json_fields(const Item& item) {
+  const kinds::Finding& finding = item.finding;
+  std::string text =
+      fmt::format(R"("subject":{},"name":{},"kind":{},"verdict":{},"code":{},"reason":{},"hint":{})",
+                  json_quote(item.subject), json_quote(item.name), json_quote(item.kind),
+                  json_quote(json_word(finding.verdict)), json_quote(finding.code),
+                  json_quote(finding.reason), json_quote(finding.hint));
+  const char* before_holder = R"(,"holders":[)";
+  for (const diagnose::Holder& holder : item.holders) {
+    text +=
+        fmt::format(R"({}{{"pid":{},"command":{}}})", before_holder, holder.pid, json_quote(holder.command));
+    before_holder = ",";
+  }
+  return text + (item.holders.empty() ? "" : "]");
+}
+
 std::vector<std::vector<Item>*> lists_of(std::vector<Diagnosed>& processes) {
   std::vector<std::vector<Item>*> lists;
   for (Diagnosed& process : processes) lists.push_back(&process.items);
@@ -181,18 +210,8 @@ std::vector<std::vector<Item>*> lists_of(std::vector<Diagnosed>& processes) {
 
 // All that one look at a model shows.
 std::vector<Item> find_all(const Model& model, const DumpPolicy& policy) {
-  std::vector<Item> items = diagnose::find(model, policy, {});
+  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = false});
   std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
-  return items;
-}
-
-// What is found by looking again, by `look`, whatever the first look showed.
-Result<std::vector<Item>> find_more(Collector& collector, const Model& model,
-                                    const std::vector<SpecialMapping>& special,
-                                    const std::function<Result<Model>()>& look) {
-  std::vector<Item> items = find_lasting_shape(model, special, look);
-  TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
-  std::ranges::move(vforks, std::back_inserter(items));
   return items;
 }
 
@@ -202,16 +221,6 @@ void add(std::vector<Diagnosed>& processes, std::vector<Item> items) {
     if (it == processes.end()) it = processes.begin();
     it->items.push_back(std::move(item));
   }
-}
-
-// `tree`: the pids, or none, where each process is by itself.
-void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
-                      std::vector<Diagnosed>& processes) {
-  std::vector<Item*> items;
-  for (Diagnosed& process : processes)
-    for (Item& item : process.items)
-      if (!refused_only || item.finding.verdict != Verdict::Ok) items.push_back(&item);
-  diagnose::name_holders(collector, tree, items);
 }
 
 Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOptions& options,
@@ -231,70 +240,16 @@ Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOpti
   return processes;
 }
 
-// Of what is not all right, at one moment for all of them. Adds to `gone` who is.
-Result<std::vector<Item>> look_again(Collector& collector, const std::vector<Diagnosed>& processes,
-                                     const DumpPolicy& policy, std::set<std::uint32_t>& gone) {
-  TRY_ASSIGN(const collect::Snapshot snapshot, collector.snapshot());
-  std::vector<Item> items;
-  for (const Diagnosed& process : processes) {
-    if (process.verdict() == Verdict::Ok) continue;
-    auto model = diagnose::look_at_one(collector, snapshot, static_cast<pid_t>(process.pid));
-    if (model)
-      std::ranges::move(find_all(*model, policy), std::back_inserter(items));
-    else if (model.error().code() == Error::Code::TargetGone)
-      gone.insert(process.pid);
-    else
-      return fail(std::move(model.error()));
-  }
-  return items;
-}
-
-Result<std::vector<Diagnosed>> every_process(Collector& collector, const DiagnoseOptions& options,
-                                             const std::vector<SpecialMapping>& special) {
-  // The table has only what is refused.
-  const bool refused_only = options.unsupported_only || !options.common.json;
-  diagnose::Names names;
-  TRY_ASSIGN(std::vector<TaskSummary> tasks, collector.all());
-  TRY_ASSIGN(const collect::Snapshot snapshot, collector.snapshot());
-  std::vector<Diagnosed> processes;
-  std::vector<Item> more;
-  for (const TaskSummary& task : tasks) {
-    const auto pid = static_cast<pid_t>(task.tgid);
-    if (task.tid != task.tgid || pid == ::getpid()) continue;
-    const auto model = diagnose::look_at_one(collector, snapshot, pid);
-    if (!model && model.error().code() == Error::Code::TargetGone) continue;
-    if (!model) return fail(model.error());
-    auto found = find_more(collector, *model, special, [&] { return diagnose::look_at_one(collector, pid); });
-    if (!found && found.error().code() == Error::Code::TargetGone) continue;
-    if (!found) return fail(std::move(found.error()));
-    std::ranges::move(*found, std::back_inserter(more));
-    processes.push_back(std::move(diagnose_model(*model, options.policy, names, refused_only).front()));
-    processes.back().parent_pid = task.real_parent;
-  }
-  std::set<std::uint32_t> gone;
-  TRY(diagnose::keep_lasting(lists_of(processes),
-                             [&] { return look_again(collector, processes, options.policy, gone); }));
-  add(processes, std::move(more));
-  std::erase_if(processes, [&](const Diagnosed& process) { return gone.contains(process.pid); });
-  name_all_holders(collector, {}, refused_only, processes);
-  return processes;
-}
-
 }  // namespace
 
 Verdict Diagnosed::verdict() const {
   Verdict worst = Verdict::Ok;
-  for (const Item& item : items) worst = std::max(worst, item.finding.verdict);
+  for (const auto* list : {&items, &below})
+    for (const Item& item : *list) worst = std::max(worst, item.finding.verdict);
   return worst;
 }
 
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy) {
-  diagnose::Names names;
-  return diagnose_model(model, policy, names, false);
-}
-
-std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
-                                      bool refused_only) {
   std::vector<Diagnosed> processes;
   std::map<std::uint32_t, std::size_t> places;
   for (const pb::Process& process : model.tasks.processes()) {
@@ -305,10 +260,26 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
                          word(process.state()),
                          {}});
   }
-  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = refused_only});
-  std::ranges::move(diagnose::find_covered(model, names), std::back_inserter(items));
-  for (Item& item : items) processes[places.at(item.pid)].items.push_back(std::move(item));
+  for (Item& item : find_all(model, policy)) processes[places.at(item.pid)].items.push_back(std::move(item));
   return processes;
+}
+
+Result<std::vector<Item>> find_more(Collector& collector, const Model& model,
+                                    const std::vector<SpecialMapping>& special,
+                                    const std::function<Result<Model>()>& look) {
+  std::vector<Item> items = find_lasting_shape(model, special, look);
+  TRY_ASSIGN(std::vector<Item> vforks, diagnose::find_vforks(collector, model));
+  std::ranges::move(vforks, std::back_inserter(items));
+  return items;
+}
+
+void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
+                      std::vector<Diagnosed>& processes) {
+  std::vector<Item*> items;
+  for (Diagnosed& process : processes)
+    for (Item& item : process.items)
+      if (!refused_only || item.finding.verdict != Verdict::Ok) items.push_back(&item);
+  diagnose::name_holders(collector, tree, items);
 }
 
 bool is_dumpable(const std::vector<Diagnosed>& processes) {
@@ -346,25 +317,19 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
     out << fmt::format(R"({}{{"pid":{},"parent":{},"command":{},"state":{},"verdict":{},"items":[)", between,
                        process.pid, process.parent_pid, json_quote(process.command),
                        json_quote(process.state), json_quote(json_word(process.verdict())));
-    const char* between_items = "";
+    const char* before_item = "";
     for (const Item& item : process.items) {
-      const kinds::Finding& finding = item.finding;
-      if (options.unsupported_only && finding.verdict == Verdict::Ok) continue;
-      out << fmt::format(
-          R"({}{{"subject":{},"name":{},"kind":{},"verdict":{},"code":{},"reason":{},"hint":{})",
-          between_items, json_quote(item.subject), json_quote(item.name), json_quote(item.kind),
-          json_quote(json_word(finding.verdict)), json_quote(finding.code), json_quote(finding.reason),
-          json_quote(finding.hint));
-      const char* before_holder = R"(,"holders":[)";
-      for (const diagnose::Holder& holder : item.holders) {
-        out << fmt::format(R"({}{{"pid":{},"command":{}}})", before_holder, holder.pid,
-                           json_quote(holder.command));
-        before_holder = ",";
-      }
-      out << (item.holders.empty() ? "}" : "]}");
-      between_items = ",";
+      if (options.unsupported_only && item.finding.verdict == Verdict::Ok) continue;
+      out << before_item << '{' << json_fields(item) << '}';
+      before_item = ",";
     }
-    out << "]}";
+    out << ']';
+    before_item = R"(,"below":[)";
+    for (const Item& item : process.below) {
+      out << before_item << fmt::format(R"({{"pid":{},)", item.pid) << json_fields(item) << '}';
+      before_item = ",";
+    }
+    out << (process.below.empty() ? "}" : "]}");
     between = ",";
   }
   out << "]}\n";
@@ -374,7 +339,7 @@ Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;
-  TRY_ASSIGN(processes, (options.all ? every_process : one_tree)(collector, options, special));
+  TRY_ASSIGN(processes, (options.all ? diagnose_all : one_tree)(collector, options, special));
   (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
   return is_dumpable(processes) ? 0 : 1;
 }

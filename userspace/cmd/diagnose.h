@@ -3,11 +3,13 @@
 // (docs/diagnose.schema.json), for programs.
 #pragma once
 
+#include <functional>
 #include <ostream>
+#include <set>
 
 #include "base/result.h"
 #include "cmd/options.h"
-#include "diagnose/covered.h"
+#include "collect/collector.h"
 #include "diagnose/findings.h"
 
 namespace bpfckpt {
@@ -24,14 +26,20 @@ struct Diagnosed {
   std::string command;
   std::string state;
   std::vector<diagnose::Item> items;
+  // Where every process is a tree's root: what is not all right of the processes below it, in that tree.
+  std::vector<diagnose::Item> below = {};
 
   kinds::Verdict verdict() const;  // the worst
 };
 
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy);
-// The same for one model of many. Where `refused_only`, nothing is put together for what is all right.
-std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
-                                      bool refused_only);
+// What is found by looking again, by `look`, whatever the first look showed.
+Result<std::vector<diagnose::Item>> find_more(Collector& collector, const Model& model,
+                                              const std::vector<SpecialMapping>& special,
+                                              const std::function<Result<Model>()>& look);
+// `tree`: the pids, or none, where there are many trees.
+void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
+                      std::vector<Diagnosed>& processes);
 bool is_dumpable(const std::vector<Diagnosed>& processes);
 
 // Everything about each process; `unsupported_only` leaves out what is Ok.

@@ -28,6 +28,7 @@ struct Item {
   std::string kind;                  // of a file: its stem; else "memory", "process", "thread"
   kinds::Finding finding;            // Ok with a reason is a note
   std::vector<Holder> holders = {};  // by pid; of what reaches out of the tree (holders.h)
+  std::uint32_t root = 0;            // of the tree that it was looked at in, where there are many
 };
 
 // The code of a finding that two looks at a running tree have to agree on.

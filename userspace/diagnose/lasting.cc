@@ -30,7 +30,7 @@ bool may_pass(const Item& item) {
 
 // With whom something seems to be shared is told by the reason.
 bool same(const Item& a, const Item& b) {
-  return a.pid == b.pid && a.subject == b.subject && a.finding.code == b.finding.code &&
+  return a.root == b.root && a.pid == b.pid && a.subject == b.subject && a.finding.code == b.finding.code &&
          (a.finding.code != kSharedWithSibling || a.finding.reason == b.finding.reason);
 }
 

@@ -92,15 +92,6 @@ Result<void> confirm_shared(Collector& collector, pid_t root, Model& model) {
   return {};
 }
 
-// With whom it shares locks and segments may belong to its tree.
-Result<Model> alone(Result<Model> model) {
-  if (!model) return model;
-  for (pb::FileLock& lock : *model->files.mutable_locks()) lock.set_outside_holders(0);
-  set_shared_segments(*model, {});
-  TRY(kinds::look_up_targets(*model));
-  return model;
-}
-
 }  // namespace
 
 Result<Model> look(Collector& collector, pid_t root) {
@@ -111,12 +102,11 @@ Result<Model> look(Collector& collector, pid_t root) {
   return model;
 }
 
-Result<Model> look_at_one(Collector& collector, pid_t pid) {
-  return alone(model_of(collector, {pid}));
-}
-
-Result<Model> look_at_one(Collector& collector, const collect::Snapshot& snapshot, pid_t pid) {
-  return alone(model_of(collector, collector.collect(std::span(&pid, 1), snapshot), pid));
+Result<Model> look(Collector& collector, const collect::Snapshot& snapshot,
+                   std::span<const pid_t> processes) {
+  TRY_ASSIGN(Model model, model_of(collector, collector.collect(processes, snapshot), processes.front()));
+  TRY(kinds::look_up_targets(model));
+  return model;
 }
 
 }  // namespace bpfckpt::diagnose

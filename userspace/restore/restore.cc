@@ -110,7 +110,8 @@ void warn_of_outside(const Model& model, const ModelIndex& index,
     std::string name = kinds::describe_name(file);
     if (outside.empty() || !told.insert(name).second) continue;
     log::warn(
-        "{}: lost: its {} outside of the tree; it is a pipe of the tree's own now (--inherit-fd fd[N]:{} gives "
+        "{}: lost: its {} outside of the tree; it is a pipe of the tree's own now (--inherit-fd fd[N]:{} "
+        "gives "
         "one)",
         name, outside, name);
   }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/diagnose_all.h"
+
+#include <unistd.h>
+
+#include <iterator>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "collect/snapshot.h"
+#include "diagnose/covered.h"
+#include "diagnose/forest.h"
+#include "diagnose/lasting.h"
+#include "diagnose/look.h"
+
+namespace bpfckpt {
+namespace {
+
+using diagnose::Item;
+using kinds::Verdict;
+
+const char* state_of(const TaskSummary& task) {
+  return task.zombie() ? "zombie" : task.group_stopped() ? "stopped" : "running";
+}
+
+Item about_process(pid_t pid, const char* code, std::string reason) {
+  return {static_cast<std::uint32_t>(pid),
+          "process",
+          "",
+          "process",
+          {Verdict::Unsupported, code, std::move(reason), ""}};
+}
+
+// The machine at one moment.
+struct Moment {
+  diagnose::Forest forest;
+  collect::Snapshot snapshot;
+
+  static Result<Moment> take(Collector& collector) {
+    TRY_ASSIGN(diagnose::Forest forest, diagnose::Forest::take(collector));
+    TRY_ASSIGN(collect::Snapshot snapshot, collector.snapshot());
+    return Moment{std::move(forest), std::move(snapshot)};
+  }
+};
+
+class Looking {
+ public:
+  Looking(Collector& collector, const DiagnoseOptions& options, const std::vector<SpecialMapping>& special)
+      : collector_(collector),
+        options_(options),
+        special_(special),
+        // The table has only what is refused.
+        refused_only_(options.unsupported_only || !options.common.json) {}
+
+  Result<std::vector<Diagnosed>> all();
+
+ private:
+  // What one look at a tree shows. `model`: none where it cannot be looked at.
+  struct Seen {
+    std::optional<Model> model;
+    std::vector<Item> items;
+  };
+  // Error::TargetGone, and no other.
+  Result<Seen> look(const Moment& moment, pid_t root, diagnose::Names& names);
+  Result<std::vector<Item>> look_more(const Model& model, pid_t root);
+  Result<std::vector<Item>> look_again();
+  void add(std::vector<Item> items, Diagnosed& root) const;
+
+  Collector& collector_;
+  const DiagnoseOptions& options_;
+  const std::vector<SpecialMapping>& special_;
+  const bool refused_only_;
+  std::vector<Diagnosed> processes_;
+  std::set<std::uint32_t> gone_;
+};
+
+Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names) {
+  Seen seen;
+  // Whatever else the tree has: it cannot be taken from inside of it.
+  if (moment.forest.is_above(root, ::getpid())) {
+    seen.items.push_back(
+        about_process(root, "bpfckpt", "this bpfckpt is below it, which cannot stop itself"));
+    return seen;
+  }
+  auto model = diagnose::look(collector_, moment.snapshot, moment.forest.tree(root));
+  if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
+  if (!model) {
+    seen.items.push_back(about_process(root, "unreadable", model.error().message()));
+    return seen;
+  }
+  seen.model = std::move(*model);
+  seen.items = diagnose::find(*seen.model, options_.policy, {.unsupported_only = refused_only_});
+  std::ranges::move(diagnose::find_covered(*seen.model, names), std::back_inserter(seen.items));
+  return seen;
+}
+
+Result<std::vector<Item>> Looking::look_more(const Model& model, pid_t root) {
+  auto items = find_more(collector_, model, special_, [&] { return diagnose::look(collector_, root); });
+  if (!items && items.error().code() != Error::Code::TargetGone)
+    return std::vector{about_process(root, "unreadable", items.error().message())};
+  return items;
+}
+
+// Of what is not all right, at one moment for all of them.
+Result<std::vector<Item>> Looking::look_again() {
+  TRY_ASSIGN(const Moment moment, Moment::take(collector_));
+  diagnose::Names names;
+  std::vector<Item> items;
+  for (const Diagnosed& process : processes_) {
+    if (process.verdict() == Verdict::Ok) continue;
+    auto seen = look(moment, static_cast<pid_t>(process.pid), names);
+    if (!seen) {
+      gone_.insert(process.pid);
+      continue;
+    }
+    for (Item& item : seen->items) {
+      item.root = process.pid;
+      items.push_back(std::move(item));
+    }
+  }
+  return items;
+}
+
+void Looking::add(std::vector<Item> items, Diagnosed& root) const {
+  for (Item& item : items) {
+    item.root = root.pid;
+    if (item.pid == root.pid)
+      root.items.push_back(std::move(item));
+    else if (item.finding.verdict != Verdict::Ok)
+      root.below.push_back(std::move(item));
+  }
+}
+
+Result<std::vector<Diagnosed>> Looking::all() {
+  TRY_ASSIGN(const Moment moment, Moment::take(collector_));
+  diagnose::Names names;
+  std::vector<std::vector<Item>> more;  // of each process, what was looked at twice already
+  for (const TaskSummary& task : moment.forest.leaders()) {
+    const auto pid = static_cast<pid_t>(task.tgid);
+    if (pid == ::getpid()) continue;
+    auto seen = look(moment, pid, names);
+    if (!seen) continue;
+    std::vector<Item> lasting;
+    if (seen->model) {
+      auto found = look_more(*seen->model, pid);
+      if (!found) continue;
+      lasting = std::move(*found);
+    }
+    processes_.push_back({task.tgid, task.real_parent, task.comm, state_of(task), {}});
+    add(std::move(seen->items), processes_.back());
+    more.push_back(std::move(lasting));
+  }
+  std::vector<std::vector<Item>*> lists;
+  for (Diagnosed& process : processes_) {
+    lists.push_back(&process.items);
+    lists.push_back(&process.below);
+  }
+  TRY(diagnose::keep_lasting(lists, [&] { return look_again(); }));
+  for (std::size_t i = 0; i < processes_.size(); i++) add(std::move(more[i]), processes_[i]);
+  std::erase_if(processes_, [&](const Diagnosed& process) { return gone_.contains(process.pid); });
+  name_all_holders(collector_, {}, refused_only_, processes_);
+  return std::move(processes_);
+}
+
+}  // namespace
+
+Result<std::vector<Diagnosed>> diagnose_all(Collector& collector, const DiagnoseOptions& options,
+                                            const std::vector<SpecialMapping>& special) {
+  return Looking(collector, options, special).all();
+}
+
+}  // namespace bpfckpt
