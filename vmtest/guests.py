@@ -19,17 +19,20 @@ CACHE = pathlib.Path(os.environ.get("BPFCKPT_CACHE")
 # What the tests do not need and what takes an emulated guest long to probe.
 NEEDLESS_MODULES = "ahci,cdrom,iTCO_wdt,kvm_amd,kvm_intel,pcspkr,powernow_k8,psmouse,sr_mod"
 
-# What a kernel says of a bug.
-BUG = (r"WARNING: |BUG: |Oops: |kernel BUG at|general protection fault, probably"
-       r"|possible (circular|recursive) locking|inconsistent lock state|KASAN|UBSAN|KFENCE"
-       r"|unable to handle|scheduling while atomic|suspicious RCU usage|Kernel panic")
+# What a kernel says of a bug. "[#1]" is the end of an oops' first line, whatever it was ("divide error: 0000 [#1]").
+BUG = (r"WARNING: |BUG: |Oops: |kernel BUG at|general protection fault, probably|\[#\d+\]"
+       r"|possible (circular|recursive) locking|inconsistent lock state|trying to register non-static key"
+       r"|KASAN|UBSAN|KFENCE|unable to handle|scheduling while atomic|suspicious RCU usage|Kernel panic")
 # What it says where something took long: a bug, or an emulated machine that was not given a processor.
-LONG = r"INFO: task .* blocked for more than|INFO: rcu.*(stall|detected)|soft lockup|hard LOCKUP"
+LONG = (r"INFO: task .* blocked (in I/O wait )?for more than|INFO: rcu.*(stall|detected)|rcu: INFO: .*stall"
+        r"|soft lockup|hard LOCKUP|workqueue lockup")
 SPLAT = re.compile(f"{BUG}|{LONG}")
 TOOK_LONG = re.compile(LONG)
 
 # vmtest/guest writes this to the kernel's log before it does anything.
 TESTS_BEGIN = "bpfckpt: the tests begin"
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Where each session has its share of the processors (CONFIG_SCHED_AUTOGROUP), a nice value says nothing to others.
 BEHIND_OTHERS = ["/bin/sh", "-c", '{ echo 10 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 10 "$@"', "sh"]
@@ -38,7 +41,8 @@ BEHIND_OTHERS = ["/bin/sh", "-c", '{ echo 10 >/proc/self/autogroup; } 2>/dev/nul
 BOOT_SECONDS = 600
 # With several processors a kernel that patches its own code trips over qemu's emulation of that now and then (an oops
 # "int3" at boot).
-CPUS_WITH_KVM = min(4, os.cpu_count() or 1)
+CPUS = len(os.sched_getaffinity(0))
+CPUS_WITH_KVM = min(4, CPUS)
 CPUS_EMULATED = 1
 EMULATED_CPU = "max"
 # Its time goes on while the machine does something else. Nobody attacks it.
@@ -63,17 +67,30 @@ def lines_of(path):
 def run_group(words, seconds, **how):
     """Runs a program in a session of its own, of which nothing is left when this returns. Its exit status, or None if
     it took longer."""
-    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **how)
+    child = None
     try:
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **how)
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
         return None
     finally:
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        child.wait()
+        if child:
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            child.wait()
+
+
+def end_with_signals():
+    """Guests and what boots them end with us, also when we are told so twice (timeout(1) tells a child and its group)."""
+    def end(number, _):
+        for each in ENDING:
+            signal.signal(each, lambda *_: None)  # not SIG_IGN: Python complains of one that is on its way
+        sys.exit(128 + number)
+
+    for number in ENDING:
+        signal.signal(number, end)
 
 
 def run_at_once(jobs, most):
@@ -85,8 +102,9 @@ def run_at_once(jobs, most):
         while waiting or running:
             while waiting and len(running) < most:
                 job = waiting.pop(0)
-                running.append(fork.Process(target=lambda job=job: sys.exit(0 if job() else 1)))
-                running[-1].start()
+                process = fork.Process(target=lambda job=job: sys.exit(0 if job() else 1))
+                process.start()
+                running.append(process)
             multiprocessing.connection.wait([process.sentinel for process in running])
             for process in [process for process in running if not process.is_alive()]:
                 running.remove(process)
@@ -127,16 +145,15 @@ def memory_mib(guests):
 class Guest:
     """Boots a kernel and runs one shell command in it."""
 
-    def __init__(self, virtme, kvm):
-        self.virtme = virtme
-        self.kvm = kvm
+    def __init__(self, virtme, kvm, most=1):
+        self.virtme, self.kvm, self.most = virtme, kvm, most
 
     def cpus(self):
         return CPUS_WITH_KVM if self.kvm else CPUS_EMULATED
 
     def at_once(self):
-        """So many are booted beside one another."""
-        return 1 if self.kvm else max(1, (os.cpu_count() or 1) // CPUS_EMULATED)
+        """So many are booted beside one another, of `most`."""
+        return 1 if self.kvm else max(1, min(self.most, CPUS // CPUS_EMULATED))
 
     def patience(self):
         return PATIENCE_WITH_KVM if self.kvm else PATIENCE_EMULATED
@@ -157,6 +174,7 @@ class Guest:
             words += ["--disable-kvm", "--qemu-opts", "-cpu", EMULATED_CPU]  # --qemu-opts takes all that follows
         environment = dict(os.environ)
         environment["PYTHONPATH"] = str(self.virtme / "usr/lib/python3/dist-packages")
+        environment["TMPDIR"] = str(out)  # virtme-run leaves some behind when it is killed
         environment["PATH"] = f"{self.virtme / 'usr/bin'}:{environment['PATH']}:/usr/sbin:/sbin"
         with open(log, "wb") as console:
             return run_group(words, seconds, cwd="/", env=environment, stdout=console,
