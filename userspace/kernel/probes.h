@@ -37,9 +37,15 @@ inline Presence gives_fd(long result) {
   return Fd(static_cast<int>(result)) ? yes() : no_errno();
 }
 
+// By the kernel's BTF.
+Presence has_kernel_field(const char* structure, const char* field);
+Presence has_kernel_function(const char* name);
+
 // kernel/probes_bpf.cc
 Presence probe_btf();
 Presence probe_iterators();
+Presence probe_bpf_read_kernel();
+Presence probe_bpf_jit();
 Presence probe_bpf_loop();
 Presence probe_bpffs();
 Presence probe_netfilter_links();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Probes of what processes and threads have, and of how they are stopped and made.
-#include <bpf/btf.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -16,7 +15,6 @@
 
 #include <csignal>
 #include <cstdint>
-#include <memory>
 
 #include "kernel/clamps.h"
 #include "kernel/cpu.h"
@@ -103,11 +101,7 @@ Presence probe_executable_memfd() {
 }
 
 Presence probe_seccomp_filters() {
-  std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
-  if (!types) return no("no BTF of the kernel");
-  return btf__find_by_name_kind(types.get(), "seccomp_get_filter", BTF_KIND_FUNC) >= 0
-             ? yes()
-             : no("no seccomp_get_filter");
+  return has_kernel_function("seccomp_get_filter");
 }
 
 Presence probe_suspend_seccomp() {
