@@ -14,7 +14,7 @@ void cr::test() {
     wait_released();
   });
   await_waiting(1);
-  if (!*inherited) skip("machine: a kernel that leaves AIO rings to children");
+  if (!*inherited) skip("aio-inherited");
   checkpoint_here();
   child.join();
   CHECK_EQ(::syscall(SYS_io_destroy, ring), 0);

@@ -15,7 +15,7 @@ using namespace cr;
 
 int packet_socket(int type, int protocol) {
   const int fd = ::socket(AF_PACKET, type, htons(static_cast<std::uint16_t>(protocol)));
-  if (fd < 0) skip("machine: packet sockets");
+  if (fd < 0) skip("packet-sockets");
   return fd;
 }
 

@@ -11,7 +11,7 @@ cr::Options cr::options() {
 
 void cr::test() {
   const int fd = ::socket(AF_PACKET, SOCK_RAW, 0);
-  if (fd < 0) skip("machine: packet sockets");
+  if (fd < 0) skip("packet-sockets");
   tpacket_req ring{4096, 4, 2048, 8};
   REQUIRE(::setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) == 0);
   void* memory = ::mmap(nullptr, 4096 * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

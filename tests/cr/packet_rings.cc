@@ -44,7 +44,7 @@ void say(int sender, const std::string& text) {
 
 int packet_socket(int version) {
   const int fd = ::socket(AF_PACKET, SOCK_RAW, 0);
-  if (fd < 0) skip("machine: packet sockets");
+  if (fd < 0) skip("packet-sockets");
   set_option(fd, SOL_PACKET, PACKET_VERSION, version);
   return fd;
 }
@@ -138,7 +138,7 @@ cr::Options cr::options() {
 
 void cr::test() {
   const int sender = ::socket(AF_PACKET, SOCK_RAW, 0);
-  if (sender < 0) skip("machine: packet sockets");
+  if (sender < 0) skip("packet-sockets");
   Frames first = frames(TPACKET_V1), second = frames(TPACKET_V2), full = frames(TPACKET_V2),
          fresh = frames(TPACKET_V2);
   Blocks blocks{packet_socket(TPACKET_V3)};

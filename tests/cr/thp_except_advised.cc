@@ -17,8 +17,7 @@ int thp_disabled() {
 }  // namespace
 
 void cr::test() {
-  if (::prctl(PR_SET_THP_DISABLE, 1, kExceptAdvised, 0, 0) != 0)
-    skip("machine: PR_THP_DISABLE_EXCEPT_ADVISED (Linux 6.18)");
+  if (::prctl(PR_SET_THP_DISABLE, 1, kExceptAdvised, 0, 0) != 0) skip("thp-except-advised");
   int end[2];
   REQUIRE(::pipe(end) == 0);
   const pid_t child = ::fork();
