@@ -12,6 +12,10 @@
 namespace bpfckpt::dump {
 namespace {
 
+// A thread waits in the gate for parasite::kGateWaitS, then it goes home: so many are sent there before the first one is
+// fetched.
+constexpr std::size_t kSentAtOnce = 64;
+
 std::string siginfo_bytes(const siginfo_t& info) {
   return {reinterpret_cast<const char*>(&info), sizeof info};
 }
@@ -137,6 +141,7 @@ Result<void> TakenTree::read_threads(Model& model) {
 Result<void> TakenTree::inject(const Model& model) {
   ModelIndex index(model);
   std::map<std::uint32_t, pid_t> hosts;  // by address space: whose parasite brought the gate
+  std::vector<pid_t> sent;               // into the gate, and not placed yet
   for (const pb::Process& process : model.tasks.processes()) {
     pid_t pid = static_cast<pid_t>(process.pid());
     const pb::AddressSpace* mm = index.address_space(process.mm_id());
@@ -163,34 +168,38 @@ Result<void> TakenTree::inject(const Model& model) {
       return fail(std::move(parasite.error()).in(fmt::format("pid {}", pid)));
     if (!parasite) {
       log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
-    } else if (host != hosts.end()) {
+      continue;
+    }
+    if (host != hosts.end()) {
       guests_.emplace(pid, Guest{host->second, std::move(*parasite)});
     } else {
       hosts.emplace(process.mm_id(), pid);
       parasites_.emplace(pid, std::move(*parasite));
     }
+    sent.push_back(pid);
+    if (sent.size() < kSentAtOnce) continue;
+    TRY(place(sent));
+    sent.clear();
+    std::erase_if(hosts, [&](const auto& it) { return !parasites_.contains(it.second); });
   }
-  auto place = [](pid_t pid, target::InjectedParasite& parasite) -> Result<bool> {
-    auto done = parasite.place();
+  return place(sent);
+}
+
+// In the order in which they were sent: a host before its guests.
+Result<void> TakenTree::place(const std::vector<pid_t>& sent) {
+  for (const pid_t pid : sent) {
+    target::InjectedParasite* parasite = this->parasite(static_cast<std::uint32_t>(pid));
+    if (parasite == nullptr) continue;  // a guest whose host is gone
+    auto done = parasite->place();
     // It went on by itself, and may have become anything since it was read.
     if (!done &&
         (done.error().code() == Error::Code::TargetGone || done.error().code() == Error::Code::Conflict))
       return fail(std::move(done.error()).in(fmt::format("pid {}", pid)));
-    if (!done) log::warn("pid {}: read from outside: {}", pid, done.error().message());
-    return done.has_value();
-  };
-  for (auto it = parasites_.begin(); it != parasites_.end();) {
-    TRY_ASSIGN(const bool placed, place(it->first, it->second));
-    if (placed) {
-      ++it;
-      continue;
-    }
-    std::erase_if(guests_, [&](auto& guest) { return guest.second.host == it->first; });
-    it = parasites_.erase(it);
-  }
-  for (auto it = guests_.begin(); it != guests_.end();) {
-    TRY_ASSIGN(const bool placed, place(it->first, it->second.parasite));
-    it = placed ? std::next(it) : guests_.erase(it);
+    if (done) continue;
+    log::warn("pid {}: read from outside: {}", pid, done.error().message());
+    std::erase_if(guests_, [&](auto& guest) { return guest.second.host == pid; });
+    parasites_.erase(pid);
+    guests_.erase(pid);
   }
   return {};
 }

@@ -45,6 +45,8 @@ class TakenTree {
   TakenTree(target::RobustList& robust, target::FrozenTree frozen)
       : robust_(&robust), frozen_(std::move(frozen)) {}
 
+  Result<void> place(const std::vector<pid_t>& sent);
+
   target::RobustList* robust_;
   target::FrozenTree frozen_;
   std::vector<pid_t> processes_;
