@@ -11,7 +11,9 @@ import ckpt
 
 build = os.path.dirname(os.path.dirname(os.path.realpath(ckpt.BPFCKPT))) if not ckpt.NO_CHECKPOINT else ckpt.skip("a checkpoint")
 source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-if not os.path.exists(os.path.join(build, "cmake_install.cmake")) or not os.access(build, os.W_OK):
+manifest = os.path.join(build, "install_manifest.txt")
+if not os.path.exists(os.path.join(build, "cmake_install.cmake")) or not os.access(
+        manifest if os.path.exists(manifest) else build, os.W_OK):
     ckpt.skip("machine: a build directory around the program, which can be written")
 root = os.path.join(ckpt.DIRECTORY, "root")
 status, output = ckpt.run(
