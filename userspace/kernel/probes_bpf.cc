@@ -54,6 +54,11 @@ constexpr bpf_insn move(std::uint8_t to, std::int32_t value) {
 
 constexpr bpf_insn kNothing[] = {move(BPF_REG_0, 0), kExit};
 
+Fd smallest_program() {
+  return Fd(
+      ::bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "probe", "GPL", kNothing, std::size(kNothing), nullptr));
+}
+
 // A program of the iterator whose target is the kernel function `target`
 // (include/linux/bpf.h: DEFINE_BPF_ITER_FUNC). It is loaded and goes: nothing is attached.
 Presence loads_iterator(const char* target, std::span<const bpf_insn> code) {
@@ -109,8 +114,7 @@ Presence probe_bpf_read_kernel() {
 
 // The interpreter runs no callbacks: kernel/bpf/verifier.c:fixup_call_args().
 Presence probe_bpf_jit() {
-  const Fd program(
-      ::bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "probe", "GPL", kNothing, std::size(kNothing), nullptr));
+  const Fd program = smallest_program();
   if (!program) return no_errno();
   bpf_prog_info info{};
   __u32 len_bytes = sizeof info;
@@ -119,6 +123,8 @@ Presence probe_bpf_jit() {
 }
 
 Presence probe_bpf_loop() {
+  // libbpf says yes where the verifier does not say no: also where it was not asked, as we may load nothing.
+  if (!smallest_program()) return no_errno();
   // As a socket filter: tracing programs cannot be probed without something to attach to.
   int result = libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_loop, nullptr);
   if (result == 1) return yes();
