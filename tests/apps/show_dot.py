@@ -4,6 +4,7 @@
 import json
 import os
 import sys
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
 import ckpt
@@ -11,7 +12,8 @@ import ckpt
 if ckpt.NO_CHECKPOINT:
     ckpt.skip("a checkpoint")
 DOT = ckpt.need("dot")
-HOSTILE = "\"];x->y;}//\\\n<b>"
+HOSTILE = "\"];x->y;}//\\\n<b>&amp;&eacute;&#65;"
+SHOWN = "\"];x->y;}__\\x5c\\x0a<b>&amp;&eacute;&#65;"  # of the file
 PROGRAM = r"""
 import ctypes, os, sys, time
 ends = os.pipe()
@@ -56,3 +58,7 @@ drawing = os.path.join(ckpt.DIRECTORY, "checkpoint.svg")
 status, text = ckpt.run([DOT, "-Tsvg", "-o", drawing, source])
 if status != 0 or "<svg" not in ckpt.read(drawing) or text:
     ckpt.fail(f"dot -Tsvg: {status} {text}")
+# graphviz takes entities of HTML in labels for what they stand for: what is read in the drawing counts.
+lines = [element.text or "" for element in xml.etree.ElementTree.parse(drawing).iter("{http://www.w3.org/2000/svg}text")]
+if f"{ckpt.DIRECTORY}/{SHOWN}" not in [line.replace("\xa0", " ") for line in lines]:
+    ckpt.fail(f"the file is not drawn by its name: {lines}")

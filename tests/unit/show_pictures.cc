@@ -60,6 +60,14 @@ TEST_CASE("a graph of hostile names") {
   CHECK(bare.find("p1 -> p2;") != std::string::npos);
 }
 
+TEST_CASE("entities in the labels of a graph") {
+  Picture picture;
+  picture.processes.push_back({.pid = 1, .name = "a&amp;b & &#65;"});
+  std::ostringstream out;
+  print_dot(picture, out);
+  CHECK(out.str().find("1 a&amp;amp;b &amp; &amp;#65;") != std::string::npos);
+}
+
 TEST_CASE("more than can be drawn is told") {
   Picture picture = hostile_picture();
   for (int i = 0; i < 500; i++) picture.shared.push_back({"pipe", "p", {{0, "fd 1"}, {1, "fd 1"}}});

@@ -6,13 +6,16 @@
 namespace bpfckpt {
 namespace {
 
-// Inside of double quotes; a line break is the two characters \n. https://graphviz.org/doc/info/lang.html
+// Inside of double quotes; a line break is the two characters \n, and what looks like an entity of HTML is
+// taken for one. https://graphviz.org/doc/info/lang.html
 std::string dot_quote(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n')
       out += "\\n";
+    else if (c == '&')
+      out += "&amp;";
     else
       out += c;
   }
