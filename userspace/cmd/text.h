@@ -13,7 +13,11 @@ namespace bpfckpt {
 // "4711 B", "20 KiB", "1.5 GiB"
 std::string human_size(std::uint64_t bytes);
 
-// Cuts a line of UTF-8 to `width` characters, the last one then "…"; 0: no limit.
+// Columns that UTF-8 takes on a terminal: two of a wide character, none of one that combines with the one
+// before it. Without a UTF-8 locale on the machine (C.UTF-8) each character counts as one.
+std::size_t columns_of(std::string_view text);
+
+// Cuts a line of UTF-8 to `width` columns, "…" at its end then; 0: no limit.
 std::string cut(std::string_view line, unsigned width);
 
 // Rows whose cells stand below one another. The last column is not padded.
