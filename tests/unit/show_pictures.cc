@@ -19,7 +19,7 @@ Picture hostile_picture() {
   picture.processes.push_back(
       {.pid = 1, .name = name, .memory = {{.kind = "anonymous", .size_bytes = 4096}}});
   picture.processes.push_back({.pid = 2, .parent_pid = 1, .depth = 1, .name = name, .state = "zombie"});
-  picture.shared.push_back({"pipe", name, {{0, name}, {1, "fd 1"}}});
+  picture.shared.push_back({"pipe", name, {{0, name}, {1, "fd 1"}}, name});
   return picture;
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("entities in the labels of a graph") {
 
 TEST_CASE("more than can be drawn is told") {
   Picture picture = hostile_picture();
-  for (int i = 0; i < 500; i++) picture.shared.push_back({"pipe", "p", {{0, "fd 1"}, {1, "fd 1"}}});
+  for (int i = 0; i < 500; i++) picture.shared.push_back({"pipe", "p", {{0, "fd 1"}, {1, "fd 1"}}, ""});
   // A chain of processes is not indented for ever.
   for (std::uint32_t pid = 3; pid < 2000; pid++)
     picture.processes.push_back({.pid = pid, .parent_pid = pid - 1, .depth = pid - 1, .name = "chain"});

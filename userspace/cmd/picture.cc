@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/picture.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <iterator>
 #include <map>
 #include <unordered_map>
 
-#include "kinds/names.h"
+#include "cmd/mapped_objects.h"
+#include "cmd/shared_things.h"
+#include "cmd/text.h"
 #include "model/details.h"
 #include "model/page_place.h"
 
@@ -22,14 +23,16 @@ constexpr std::array<const char*, 5> kMemoryKinds = {"anonymous", "file, private
 class Painter {
  public:
   explicit Painter(const image::ImageReader& reader)
-      : reader_(reader), model_(reader.model()), index_(reader.index()) {}
+      : reader_(reader), model_(reader.model()), index_(reader.index()), mapped_(model_, index_) {}
 
   Picture paint() {
     set_head();
     find_kin();
+    find_held();
     add_processes();
+    add_total();
     add_whole_parts();
-    add_files();
+    std::ranges::move(find_shared_things(index_, mapped_, messages_), std::back_inserter(picture_.shared));
     add_stages();
     return std::move(picture_);
   }
@@ -117,8 +120,32 @@ class Painter {
       }
   }
 
+  void find_held() {
+    for (const auto& [id, object] : mapped_.all())
+      for (const MappedObject::Use& use : object.uses)
+        held_[use.mm_id][static_cast<std::size_t>(object.vma->kind())] += use.held_bytes;
+  }
+
   void add_memory(const pb::AddressSpace& mm, Picture::Process& out) {
-    std::array<Picture::Memory, kMemoryKinds.size()> sums;
+    auto [it, fresh] = sums_.try_emplace(mm.id());
+    if (fresh) it->second = sum_up(mm);
+    for (const Picture::Memory& sum : it->second) {
+      if (sum.size_bytes == 0) continue;
+      (sum.shared ? out.shared_taken_bytes : out.taken_bytes) += sum.taken_bytes;
+      out.memory.push_back(sum);
+    }
+  }
+
+  using Sums = std::array<Picture::Memory, kMemoryKinds.size()>;  // by VmaKind
+  static Sums no_sums() {
+    Sums sums;
+    for (std::size_t kind = 0; kind < sums.size(); kind++) sums[kind].kind = kMemoryKinds[kind];
+    sums[pb::FILE_SHARED].shared = sums[pb::ANONYMOUS_SHARED].shared = true;
+    return sums;
+  }
+
+  Sums sum_up(const pb::AddressSpace& mm) {
+    Sums sums = no_sums();
     const std::vector<Kin>& kin = kin_[mm.id()];
     int at = 0;
     std::size_t kin_at = 0;
@@ -139,12 +166,21 @@ class Painter {
         if (kin[kin_at].end > vma.end()) break;
       }
     }
-    for (std::size_t kind = 0; kind < sums.size(); kind++) {
-      if (sums[kind].size_bytes == 0) continue;
-      sums[kind].kind = kMemoryKinds[kind];
-      out.taken_bytes += sums[kind].taken_bytes;
-      out.memory.push_back(std::move(sums[kind]));
-    }
+    for (std::size_t kind = 0; kind < sums.size(); kind++) sums[kind].taken_bytes += held_[mm.id()][kind];
+    return sums;
+  }
+
+  void add_total() {
+    Sums total = no_sums();
+    for (const auto& [mm_id, sums] : sums_)
+      for (std::size_t kind = 0; kind < sums.size(); kind++) {
+        total[kind].size_bytes += sums[kind].size_bytes;
+        if (!sums[kind].shared) total[kind].taken_bytes += sums[kind].taken_bytes - sums[kind].kin_bytes;
+      }
+    for (const auto& [id, object] : mapped_.all())
+      total[static_cast<std::size_t>(object.vma->kind())].taken_bytes += object.content.held_bytes();
+    for (Picture::Memory& sum : total)
+      if (sum.size_bytes != 0) picture_.memory.push_back(std::move(sum));
   }
 
   void add_shared(Picture::Shared shared) {
@@ -199,40 +235,6 @@ class Painter {
     }
   }
 
-  // Descriptions, and objects behind several of them, that processes with tables of their own have in common.
-  void add_files() {
-    struct Thing {
-      const pb::File* file = nullptr;
-      std::map<std::size_t, std::string> holders;
-    };
-    std::map<std::pair<bool, std::uint32_t>, Thing> things;
-    std::unordered_map<std::uint32_t, bool> tables_seen;
-    for (std::size_t i = 0; i < messages_.size(); i++) {
-      if (messages_[i] == nullptr || !tables_seen.emplace(messages_[i]->fd_table_id(), true).second) continue;
-      const pb::FdTable* table = index_.fd_table(messages_[i]->fd_table_id());
-      if (table == nullptr) continue;
-      for (const pb::FdEntry& entry : table->entries()) {
-        const pb::File* file = index_.file(entry.file_id());
-        if (file == nullptr) continue;
-        const bool object = file->object_id() != 0;
-        Thing& thing = things[{object, object ? file->object_id() : file->id()}];
-        if (thing.file == nullptr) thing.file = file;
-        std::string& how = thing.holders[i];
-        how += fmt::format("{}fd {}{}", how.empty() ? "" : ", ", entry.fd(), access_of(file->flags()));
-      }
-    }
-    for (auto& [key, thing] : things) {
-      Picture::Shared shared{thing.file->kind(), printable(kinds::describe_name(*thing.file)), {}};
-      for (auto& [process, how] : thing.holders) shared.holders.push_back({process, std::move(how)});
-      add_shared(std::move(shared));
-    }
-  }
-
-  static const char* access_of(std::uint32_t flags) {
-    constexpr std::array kModes = {" r", " w", " rw", ""};
-    return (flags & O_PATH) != 0 ? "" : kModes[flags & O_ACCMODE];
-  }
-
   void add_stages() {
     const pb::Stats& stats = reader_.manifest().stats();
     picture_.frozen_us = stats.frozen_us();
@@ -252,12 +254,23 @@ class Painter {
   const image::ImageReader& reader_;
   const Model& model_;
   const ModelIndex& index_;
+  const MappedObjects mapped_;
   Picture picture_;
   std::unordered_map<std::uint32_t, std::vector<Kin>> kin_;  // by address space, by address
-  std::vector<const pb::Process*> messages_;                 // beside picture_.processes; null: a zombie
+  std::unordered_map<std::uint32_t, std::array<std::uint64_t, kMemoryKinds.size()>>
+      held_;                                      // by address space
+  std::unordered_map<std::uint32_t, Sums> sums_;  // of the address spaces that a process has
+  std::vector<const pb::Process*> messages_;      // beside picture_.processes; null: a zombie
 };
 
 }  // namespace
+
+std::string taken_in_words(const Picture::Process& process) {
+  const std::string own = human_size(process.taken_bytes);
+  return process.shared_taken_bytes == 0
+             ? own
+             : fmt::format("{} + {} shared", own, human_size(process.shared_taken_bytes));
+}
 
 Picture draw(const image::ImageReader& reader) {
   return Painter(reader).paint();

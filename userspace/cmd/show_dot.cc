@@ -27,7 +27,7 @@ std::string label_of(const Picture::Process& process) {
   if (!process.state.empty()) label += fmt::format("\n{}", process.state);
   if (process.state != "zombie")
     label += fmt::format("\n{} threads, {} fds, {}", process.threads, process.descriptors,
-                         human_size(process.taken_bytes));
+                         taken_in_words(process));
   return label;
 }
 
@@ -43,7 +43,9 @@ void print_dot(const Picture& picture, std::ostream& out) {
   }
   std::size_t number = 0;
   for (const Picture::Shared& shared : picture.shared) {
-    std::string label = shared.kind + (shared.name.empty() ? "" : "\n" + shared.name);
+    std::string label = shared.kind;
+    for (const std::string& line : {shared.name, shared.size})
+      if (!line.empty()) label += "\n" + line;
     out << fmt::format("  s{} [shape=ellipse, style=filled, fillcolor=\"#eeeeee\", label={}];\n", number,
                        dot_quote(label));
     for (const Picture::Holder& holder : shared.holders)

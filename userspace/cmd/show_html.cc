@@ -18,7 +18,8 @@ constexpr std::size_t kRow = 26;          // pixels of height
 constexpr std::size_t kIndent = 18;       // of a generation
 constexpr std::size_t kDeepest = 24;      // generations that are indented further
 constexpr std::size_t kTextColumn = 330;  // where the names may end
-constexpr std::size_t kBarColumn = 200;   // of memory
+constexpr std::size_t kBarColumn = 280;   // of memory: a bar, and its size in words
+constexpr std::size_t kLongestBar = 130;
 constexpr std::size_t kLane = 16;
 constexpr std::size_t kMostLanes = 64;  // more than that nobody can tell from one another
 
@@ -101,7 +102,8 @@ class Page {
                         text_end_ + kBarColumn + 24 + lanes * kLane, picture_.processes.size() * kRow);
     print_edges();
     std::uint64_t most = 1;
-    for (const Picture::Process& process : picture_.processes) most = std::max(most, process.taken_bytes);
+    for (const Picture::Process& process : picture_.processes)
+      most = std::max(most, process.taken_bytes + process.shared_taken_bytes);
     for (std::size_t row = 0; row < picture_.processes.size(); row++) print_process(row, most);
     for (std::size_t lane = 0; lane < lanes; lane++) print_lane(lane);
     out_ << "</svg></div>\n";
@@ -140,7 +142,7 @@ class Page {
     for (const Picture::Memory& memory : process.memory) {
       const std::size_t colour = palette_.of(memory.kind);
       const auto width = static_cast<std::size_t>(static_cast<double>(memory.taken_bytes) /
-                                                  static_cast<double>(most) * (kBarColumn - 70));
+                                                  static_cast<double>(most) * kLongestBar);
       if (memory.taken_bytes == 0) continue;
       out_ << fmt::format(
           "<rect class=\"c{}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"10\"><title>{}: {} of "
@@ -151,16 +153,19 @@ class Page {
     }
     if (!zombie)
       out_ << fmt::format("<text class=\"soft\" x=\"{}\" y=\"{}\">{}</text>", at + 6, y + 4,
-                          human_size(process.taken_bytes));
+                          taken_in_words(process));
     out_ << "</g>\n";
   }
 
   void print_lane(std::size_t lane) {
     const Picture::Shared& shared = picture_.shared[lane];
     const std::size_t x = text_end_ + kBarColumn + 16 + lane * kLane;
-    out_ << fmt::format("<g><title>{} {}</title><path class=\"edge c{}\" d=\"M{} {}V{}\"/>",
-                        html_escape(shared.kind), html_escape(shared.name), lane % kColours, x,
-                        y_of(shared.holders.front().process), y_of(shared.holders.back().process));
+    std::string title = shared.kind;
+    if (!shared.name.empty()) title += " " + shared.name;
+    if (!shared.size.empty()) title += " (" + shared.size + ")";
+    out_ << fmt::format("<g><title>{}</title><path class=\"edge c{}\" d=\"M{} {}V{}\"/>", html_escape(title),
+                        lane % kColours, x, y_of(shared.holders.front().process),
+                        y_of(shared.holders.back().process));
     for (const Picture::Holder& holder : shared.holders)
       out_ << fmt::format("<circle class=\"c{}\" cx=\"{}\" cy=\"{}\" r=\"4\"/>", lane % kColours, x,
                           y_of(holder.process));
@@ -176,23 +181,30 @@ class Page {
 
   void print_shared() {
     if (picture_.shared.empty()) return;
-    out_ << "<table id=\"shared\"><tr><th></th><th>shared</th><th>name</th><th>by</th></tr>\n";
+    out_ << "<table id=\"shared\"><tr><th></th><th>shared</th><th>name</th><th>size</th><th>by</th></tr>\n";
     for (std::size_t i = 0; i < picture_.shared.size(); i++) {
       const Picture::Shared& shared = picture_.shared[i];
       out_ << "<tr><td>";
       if (i < kMostLanes) out_ << fmt::format("<span class=\"k c{}\"></span>", i % kColours);
       out_ << "</td><td>" << html_escape(shared.kind) << "</td><td class=\"name\">"
-           << html_escape(shared.name) << "</td><td>";
-      const char* between = "";
-      for (const Picture::Holder& holder : shared.holders) {
-        const Picture::Process& process = picture_.processes[holder.process];
-        out_ << fmt::format("{}{} {}", between, process.pid, html_escape(process.name));
-        if (!holder.how.empty()) out_ << " <span class=\"soft\">(" << html_escape(holder.how) << ")</span>";
-        between = "; ";
-      }
+           << html_escape(shared.name) << "</td><td>" << html_escape(shared.size) << "</td><td>";
+      print_holders(shared.holders);
       out_ << "</td></tr>\n";
     }
     out_ << "</table>\n";
+  }
+
+  // Neighbours that have it in the same way are told together.
+  void print_holders(const std::vector<Picture::Holder>& holders) {
+    for (std::size_t i = 0; i < holders.size(); i++) {
+      const Picture::Process& process = picture_.processes[holders[i].process];
+      const bool last = i + 1 == holders.size();
+      const bool alike = !last && holders[i + 1].how == holders[i].how;
+      out_ << fmt::format("{} {}", process.pid, html_escape(process.name));
+      if (!alike && !holders[i].how.empty())
+        out_ << " <span class=\"soft\">(" << html_escape(holders[i].how) << ")</span>";
+      if (!last) out_ << (alike ? ", " : "; ");
+    }
   }
 
   void print_memory() {
@@ -207,7 +219,15 @@ class Page {
             process.pid, html_escape(process.name), palette_.of(memory.kind), html_escape(memory.kind),
             human_size(memory.size_bytes), human_size(memory.taken_bytes),
             memory.kin_bytes == 0 ? "" : human_size(memory.kin_bytes));
-    out_ << "</table>\n";
+    for (const Picture::Memory& memory : picture_.memory)
+      out_ << fmt::format(
+          "<tr><th>all, each byte once</th><td><span class=\"k c{}\"></span>{}</td><td></td><td "
+          "class=\"n\">{}</td><td></td></tr>\n",
+          palette_.of(memory.kind), html_escape(memory.kind), human_size(memory.taken_bytes));
+    out_ << "</table>\n<p class=\"soft\">Taken is what the images hold: the pages of private memory, and of "
+            "shared memory the content of the objects behind it (a file that has a name stays where it is). "
+            "A process counts with all that it maps; the last rows have each page and each object once, and "
+            "of an object also what no process maps.</p>\n";
   }
 
   void print_stages() {
