@@ -63,6 +63,20 @@ std::uint64_t HeldContent::before(std::uint64_t offset) const {
 
 MappedObjects::MappedObjects(const Model& model, const ModelIndex& index) : index_(index) {
   for (const pb::AddressSpace& mm : model.memory.address_spaces()) add_uses(mm);
+  for (const auto& [id, object] : objects_)
+    for (const MappedObject::Use& use : object.uses) held_[{use.mm_id, object.vma->kind()}] += use.held_bytes;
+}
+
+std::uint64_t MappedObjects::held_bytes(std::uint32_t mm_id, pb::VmaKind kind) const {
+  auto it = held_.find({mm_id, kind});
+  return it == held_.end() ? 0 : it->second;
+}
+
+std::uint64_t MappedObjects::held_bytes(const pb::Vma& vma) const {
+  auto it = is_shared(vma) ? by_file_.find(vma.file_id()) : by_file_.end();
+  if (it == by_file_.end()) return 0;
+  const std::uint64_t len_bytes = vma.end() - vma.start();
+  return it->second->content.held_bytes(vma.file_offset(), vma.file_offset() + len_bytes);
 }
 
 ObjectId MappedObjects::id_of(const pb::File& file) const {

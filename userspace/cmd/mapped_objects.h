@@ -70,6 +70,10 @@ class MappedObjects {
   const std::map<ObjectId, MappedObject>& all() const { return objects_; }
   // Two openings of a file are one thing where the file is mapped as shared memory.
   ObjectId id_of(const pb::File& file) const;
+  // By the images, of what the address space maps as that kind, each byte of an object once.
+  std::uint64_t held_bytes(std::uint32_t mm_id, pb::VmaKind kind) const;
+  // Of what is mapped there; 0: it is no shared mapping.
+  std::uint64_t held_bytes(const pb::Vma& vma) const;
 
  private:
   MappedObject& object_of(const pb::Vma& vma);
@@ -78,6 +82,7 @@ class MappedObjects {
   const ModelIndex& index_;
   std::map<ObjectId, MappedObject> objects_;
   std::unordered_map<std::uint32_t, MappedObject*> by_file_;
+  std::map<std::pair<std::uint32_t, pb::VmaKind>, std::uint64_t> held_;  // by address space
 };
 
 }  // namespace bpfckpt

@@ -28,7 +28,6 @@ class Painter {
   Picture paint() {
     set_head();
     find_kin();
-    find_held();
     add_processes();
     add_total();
     add_whole_parts();
@@ -120,12 +119,6 @@ class Painter {
       }
   }
 
-  void find_held() {
-    for (const auto& [id, object] : mapped_.all())
-      for (const MappedObject::Use& use : object.uses)
-        held_[use.mm_id][static_cast<std::size_t>(object.vma->kind())] += use.held_bytes;
-  }
-
   void add_memory(const pb::AddressSpace& mm, Picture::Process& out) {
     auto [it, fresh] = sums_.try_emplace(mm.id());
     if (fresh) it->second = sum_up(mm);
@@ -166,7 +159,8 @@ class Painter {
         if (kin[kin_at].end > vma.end()) break;
       }
     }
-    for (std::size_t kind = 0; kind < sums.size(); kind++) sums[kind].taken_bytes += held_[mm.id()][kind];
+    for (pb::VmaKind kind : {pb::FILE_SHARED, pb::ANONYMOUS_SHARED})
+      sums[kind].taken_bytes += mapped_.held_bytes(mm.id(), kind);
     return sums;
   }
 
@@ -257,10 +251,8 @@ class Painter {
   const MappedObjects mapped_;
   Picture picture_;
   std::unordered_map<std::uint32_t, std::vector<Kin>> kin_;  // by address space, by address
-  std::unordered_map<std::uint32_t, std::array<std::uint64_t, kMemoryKinds.size()>>
-      held_;                                      // by address space
-  std::unordered_map<std::uint32_t, Sums> sums_;  // of the address spaces that a process has
-  std::vector<const pb::Process*> messages_;      // beside picture_.processes; null: a zombie
+  std::unordered_map<std::uint32_t, Sums> sums_;             // of the address spaces that a process has
+  std::vector<const pb::Process*> messages_;                 // beside picture_.processes; null: a zombie
 };
 
 }  // namespace

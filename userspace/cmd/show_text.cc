@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cmd/mapped_objects.h"
 #include "cmd/text.h"
 #include "model/details.h"
 
@@ -77,7 +78,11 @@ std::string advice_of(const pb::Vma& vma) {
 class Printer {
  public:
   Printer(const image::ImageReader& reader, unsigned width, std::ostream& out)
-      : reader_(reader), index_(reader.index()), width_(width), out_(out) {
+      : reader_(reader),
+        index_(reader.index()),
+        mapped_(reader.model(), reader.index()),
+        width_(width),
+        out_(out) {
     for (const auto& process : reader.model().tasks.processes()) {
       users_of_mm_[process.mm_id()].push_back(process.pid());
       users_of_table_[process.fd_table_id()].push_back(process.pid());
@@ -173,7 +178,7 @@ class Printer {
     if (const auto* table = index_.fd_table(process.fd_table_id()))
       text += fmt::format(", {}", plural(static_cast<std::size_t>(table->entries_size()), "fd", "fds"));
     if (const auto* mm = index_.address_space(process.mm_id()))
-      text += fmt::format(", {} of memory taken", human_size(taken(*mm)));
+      text += fmt::format(", {} of memory taken{}", human_size(taken(*mm)), shared_taken(*mm));
     if (process.state() == pb::STOPPED)
       text += fmt::format(", stopped by {}", signal_name(process.stop_signal()));
     return text;
@@ -183,6 +188,13 @@ class Printer {
     std::uint64_t pages = 0;
     for (const auto& run : mm.pages()) pages += run.count();
     return pages * kPageSize;
+  }
+
+  // What the images hold of memory that others may have, too.
+  std::string shared_taken(const pb::AddressSpace& mm) const {
+    const std::uint64_t bytes =
+        mapped_.held_bytes(mm.id(), pb::FILE_SHARED) + mapped_.held_bytes(mm.id(), pb::ANONYMOUS_SHARED);
+    return bytes == 0 ? "" : fmt::format(" and {} of shared memory", human_size(bytes));
   }
 
   void print_properties(const pb::Process& process) {
@@ -283,7 +295,7 @@ class Printer {
       std::size_t mappings = 0;
       std::uint64_t size = 0, own = 0, kin = 0;
     };
-    std::map<int, Sum> sums;
+    std::map<pb::VmaKind, Sum> sums;
     Walk walk;
     for (const auto& vma : mm.vmas()) {
       advance(mm, vma, walk);
@@ -296,7 +308,8 @@ class Printer {
     Columns columns({1, 2, 3});
     for (const auto& [kind, sum] : sums)
       columns.add({std::string(kHeadings[kind]), plural(sum.mappings, "mapping ", "mappings"),
-                   human_size(sum.size), human_size(sum.own + sum.kin) + " taken",
+                   human_size(sum.size),
+                   human_size(sum.own + sum.kin + mapped_.held_bytes(mm.id(), kind)) + " taken",
                    sum.kin == 0 ? "" : fmt::format("{} shared with relatives", human_size(sum.kin))});
     columns.print(out_, "    ", width_);
   }
@@ -323,14 +336,15 @@ class Printer {
         what = "[stack]";
       }
       columns.add({fmt::format("{:012x}-{:012x}", vma.start(), vma.end()), protection_of(vma),
-                   human_size(vma.end() - vma.start()), human_size(walk.own + walk.kin),
-                   what + advice_of(vma)});
+                   human_size(vma.end() - vma.start()),
+                   human_size(walk.own + walk.kin + mapped_.held_bytes(vma)), what + advice_of(vma)});
     }
     columns.print(out_, "    ", width_);
   }
 
   const image::ImageReader& reader_;
   const ModelIndex& index_;
+  const MappedObjects mapped_;
   unsigned width_;
   std::ostream& out_;
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> users_of_mm_, users_of_table_;  // pids
