@@ -12,8 +12,8 @@
 namespace bpfckpt::dump {
 namespace {
 
-// A thread waits in the gate for parasite::kGateWaitS, then it goes home: so many are sent there before the first one is
-// fetched.
+// A thread waits in the gate for parasite::kGateWaitS, then it goes home: so many are sent there before the
+// first one is fetched.
 constexpr std::size_t kSentAtOnce = 64;
 
 std::string siginfo_bytes(const siginfo_t& info) {
