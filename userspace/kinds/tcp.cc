@@ -173,6 +173,13 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy& 
                        fmt::format("{} is in the middle of a handshake that the other end began", name()));
   if (tcp.urgent())
     return unsupported("tcp-urgent", fmt::format("{} has an urgent byte unread (MSG_OOB)", name()));
+  if (is_connection(tcp) && !tcp.taken_closed() && tcp.common().error() != 0)
+    return unsupported("tcp-error", fmt::format("{} has an error that nobody has read (SO_ERROR {})", name(),
+                                                tcp.common().error()));
+  if (was_connection(tcp) && tcp.common().error() != 0 && tcp.common().error() != ECONNRESET)
+    return unsupported("tcp-error", fmt::format("{} ended with an error that nobody has read (SO_ERROR {})",
+                                                name(), tcp.common().error()));
+  // An option helps only where nothing of the above stands in the way.
   if (tcp.unaccepted() != 0 && !policy.skip_in_flight)
     return {Verdict::NeedsOption, "tcp-in-flight",
             fmt::format("{} connections to {} are not accepted yet; they would be lost", tcp.unaccepted(),
@@ -182,12 +189,6 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy& 
     return {Verdict::NeedsOption, "tcp-established",
             fmt::format("a TCP connection ({}): {}", tcp_state_name(tcp.state()), name()),
             "--tcp-established or --tcp-close"};
-  if (is_connection(tcp) && !tcp.taken_closed() && tcp.common().error() != 0)
-    return unsupported("tcp-error", fmt::format("{} has an error that nobody has read (SO_ERROR {})", name(),
-                                                tcp.common().error()));
-  if (was_connection(tcp) && tcp.common().error() != 0 && tcp.common().error() != ECONNRESET)
-    return unsupported("tcp-error", fmt::format("{} ended with an error that nobody has read (SO_ERROR {})",
-                                                name(), tcp.common().error()));
   return {};
 }
 
