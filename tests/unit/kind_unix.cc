@@ -10,6 +10,7 @@
 #include "harness/synthetic_model.h"
 #include "images/kinds/eventfd.pb.h"
 #include "images/kinds/unix.pb.h"
+#include "kinds/policy.h"
 #include "kinds/unix.h"
 
 using namespace bpfckpt;
@@ -143,4 +144,73 @@ TEST_CASE("where a relative name was bound") {
   CHECK(kinds::directory_of_relative("c/../x", "/x", up) == "/");
   CHECK(kinds::directory_of_relative("y", "/a/x", up).empty());
   CHECK(kinds::directory_of_relative("..", "/a", up).empty());
+}
+
+namespace {
+
+kinds::Finding judged(const pb::UnixSocket& socket, const DumpPolicy& policy = {}) {
+  pb::File file = kind_plan::file_with("unix", socket);
+  file.mutable_inode()->set_number(11);
+  return kinds::find("unix")->diagnose(file, nullptr, policy);
+}
+
+// A client of a server that is outside of the tree.
+pb::UnixSocket client_outside() {
+  pb::UnixSocket socket = socket_of(SOCK_STREAM);
+  socket.mutable_outside()->set_inode(12);
+  socket.set_peer_name("/run/server");
+  return socket;
+}
+
+}  // namespace
+
+TEST_CASE("the option that is told for an end outside is enough") {
+  const DumpPolicy connecting{.ext_unix_sk = true};
+  pb::UnixSocket socket = client_outside();
+  CHECK(judged(socket).hint == "--ext-unix-sk");
+  CHECK(judged(socket, connecting).verdict == kinds::Verdict::Ok);
+
+  pb::UnixSocket with_messages = socket;
+  with_messages.add_messages()->set_data("unread");
+  pb::UnixSocket nameless = socket;
+  nameless.clear_peer_name();
+  pb::UnixSocket misplaced = socket;
+  misplaced.set_bound(true);
+  misplaced.set_name("client");
+  misplaced.mutable_node()->set_path("/elsewhere/other");
+  for (const auto& [other, code] : {std::pair(with_messages, "unix-outside-data"),
+                                    std::pair(nameless, "unix-outside"), std::pair(misplaced, "unix-name")})
+    for (const DumpPolicy& policy : {DumpPolicy{}, connecting}) {
+      CHECK(judged(other, policy).code == code);
+      CHECK(judged(other, policy).verdict == kinds::Verdict::NeedsOption);
+      CHECK(judged(other, policy).hint == "--external socket:[11]");
+    }
+}
+
+TEST_CASE("what a dump cannot read from a queue is said before it tries") {
+  pb::UnixSocket urgent = socket_of(SOCK_STREAM);
+  urgent.add_messages()->set_length(100'000);
+  CHECK(judged(urgent).verdict == kinds::Verdict::Ok);
+  urgent.add_messages()->set_data("!");
+  urgent.mutable_messages(1)->set_out_of_band(true);
+  CHECK(judged(urgent).code == "unix-urgent");
+
+  pb::UnixSocket listening = socket_of(SOCK_STREAM);
+  pb::UnixPending& pending = *listening.add_pending();
+  pending.set_client_gone(true);
+  pending.add_messages()->set_data("x");
+  CHECK(judged(listening).verdict == kinds::Verdict::Ok);
+  pending.mutable_messages(0)->set_unknown_files(1);
+  CHECK(judged(listening).code == "unix-pending-data");
+}
+
+TEST_CASE("what is in flight in a running tree is told, and no obstacle") {
+  pb::UnixSocket socket = socket_of(SOCK_STREAM);
+  socket.add_messages()->set_unknown_files(1);
+  kinds::Finding finding = judged(socket);
+  CHECK(finding.verdict == kinds::Verdict::Ok);
+  CHECK(finding.code == kinds::kUnknownInFlight);
+  CHECK(finding.reason.starts_with("a descriptor is in flight to it"));
+  socket.add_messages()->set_unknown_files(2);
+  CHECK(judged(socket).reason.starts_with("3 descriptors are in flight to it"));
 }

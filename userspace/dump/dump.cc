@@ -26,6 +26,7 @@
 #include "image/writer.h"
 #include "kernel/cpu.h"
 #include "kinds/marks.h"
+#include "kinds/unix.h"
 #include "model/living_thread.h"
 #include "model/own_vdso.h"
 #include "model/page_pieces.h"
@@ -74,7 +75,9 @@ void name_holders(Collector& collector, const Model& model, std::vector<diagnose
 void warn(const Model& model, const DumpPolicy& policy) {
   std::set<std::string> told;  // several processes, or several ends, have the same thing
   for (const diagnose::Item& item : diagnose::find(model, policy, {.unsupported_only = true, .notes = true}))
-    if (told.insert(item.name + item.finding.reason).second) log::warn("{}", diagnose::to_line(item));
+    if (item.finding.code != kinds::kUnknownInFlight &&  // it is about to be looked at
+        told.insert(item.name + item.finding.reason).second)
+      log::warn("{}", diagnose::to_line(item));
 }
 
 Result<void> take_pages(TakenTree& tree, Model& model, image::ImageWriter& writer,

@@ -290,6 +290,18 @@ Finding unsupported(std::string code, std::string reason) {
   return {Verdict::Unsupported, std::move(code), std::move(reason), ""};
 }
 
+// Its relative name cannot be bound again.
+bool has_lost_name(const pb::UnixSocket& socket) {
+  std::size_t up = 0;
+  return socket.bound() && is_path(socket.name()) && socket.name().front() != '/' && socket.has_node() &&
+         !socket.node().deleted() && directory_of_relative(socket.name(), socket.node().path(), up).empty();
+}
+
+std::string lost_name(const pb::UnixSocket& socket) {
+  return fmt::format("from where its relative name {} leads to {} cannot be told",
+                     unix_name_text(socket.name()), printable(socket.node().path()));
+}
+
 Finding judge_outside(const pb::File& file, const pb::UnixSocket& socket, const DumpPolicy& policy) {
   const pb::UnixOutside& outside = socket.outside();
   std::string who = outside.inode() != 0 ? fmt::format("socket:[{}]", outside.inode())
@@ -304,15 +316,18 @@ Finding judge_outside(const pb::File& file, const pb::UnixSocket& socket, const 
         return external == fmt::format("unix[{}]", file.inode().number()) ||
                (outside.inode() != 0 && external == fmt::format("unix[{}]", outside.inode()));
       });
+  // What only the one option helps against comes before what the other is enough for.
   if (socket.peer_name().empty())
     return {Verdict::NeedsOption, "unix-outside", reason + ", and has no name to connect to again", keep};
-  if (!allowed)
-    return {Verdict::NeedsOption, "unix-outside",
-            fmt::format("{} ({})", reason, unix_name_text(socket.peer_name())), "--ext-unix-sk"};
   if (socket.messages_size() != 0)
     return {Verdict::NeedsOption, "unix-outside-data",
             fmt::format("{}, and {} unread messages of it would be lost", reason, socket.messages_size()),
             keep};
+  if (has_lost_name(socket))
+    return {Verdict::NeedsOption, "unix-name", fmt::format("{}, and {}", reason, lost_name(socket)), keep};
+  if (!allowed)
+    return {Verdict::NeedsOption, "unix-outside",
+            fmt::format("{} ({})", reason, unix_name_text(socket.peer_name())), "--ext-unix-sk"};
   return {Verdict::Ok, "unix-outside",
           fmt::format("{}; a restore connects again to {}", reason, unix_name_text(socket.peer_name())), ""};
 }
@@ -324,6 +339,12 @@ Finding judge_pending(const pb::UnixPending& pending) {
         fmt::format("process {}, which is outside of the tree, has connected to it (socket:[{}]) and "
                     "waits to be accepted",
                     pending.peer().pid(), pending.client_inode()));
+  // In a running tree also one that is in flight to an accepted socket as well, which only a look at that
+  // would tell.
+  if (has_unknown_files(pending.messages()))
+    return unsupported(
+        "unix-pending-data",
+        "a connection to it that nobody has accepted holds descriptors that no process has open");
   if (std::ranges::any_of(pending.messages(), is_missing))
     return unsupported(
         "unix-pending-data",
@@ -351,14 +372,18 @@ Finding diagnose(const pb::File& file, const pb::FileObject*, const DumpPolicy& 
     if (Finding finding = judge_pending(pending); finding.verdict != Verdict::Ok) return finding;
   if (has_stray_sender(socket))
     return unsupported("unix-sender", "it has no name, and messages of a socket that is not its other end");
-  if (socket.bound() && is_path(socket.name()) && socket.name().front() != '/' && socket.has_node() &&
-      !socket.node().deleted()) {
-    std::size_t up = 0;
-    if (directory_of_relative(socket.name(), socket.node().path(), up).empty())
-      return unsupported("unix-name",
-                         fmt::format("from where its relative name {} leads to {} cannot be told",
-                                     unix_name_text(socket.name()), printable(socket.node().path())));
-  }
+  if (std::ranges::any_of(socket.messages(), is_missing) &&
+      std::ranges::any_of(socket.messages(), &pb::UnixMessage::out_of_band))
+    return unsupported("unix-urgent", "an urgent byte (MSG_OOB) is among long messages");
+  if (has_lost_name(socket)) return unsupported("unix-name", lost_name(socket));
+  std::uint32_t unknown = 0;
+  for (const pb::UnixMessage& message : socket.messages()) unknown += message.unknown_files();
+  if (unknown != 0)
+    return {Verdict::Ok, kUnknownInFlight,
+            fmt::format("{} in flight to it, which no process has open: what {}, only a dump looks at",
+                        unknown == 1 ? "a descriptor is" : fmt::format("{} descriptors are", unknown),
+                        unknown == 1 ? "it is" : "they are"),
+            ""};
   return {};
 }
 

@@ -16,6 +16,9 @@ inline bool is_abstract(std::string_view name) {
 inline bool is_path(std::string_view name) {
   return !name.empty() && name.front() != '\0';
 }
+// The code of a note: what is in flight to a socket of a running tree, and open nowhere, nobody looks at.
+inline constexpr const char* kUnknownInFlight = "in-flight-unknown";
+
 // The name as people write it: "@name" for an abstract one.
 std::string unix_name_text(std::string_view name);
 

@@ -19,7 +19,7 @@ class Kept:
         self.descriptors = {}  # by what --external and --inherit-fd call it
         for process in json.loads(text)["processes"]:
             for item in process["items"]:
-                if item["code"] == "unix-outside":
+                if item["code"] in ("unix-outside", "unix-outside-data"):
                     resource = re.search(r"socket:\[\d+\]", item["name"]).group()
                     if resource not in self.descriptors:
                         self.descriptors[resource] = self._take(process["pid"], int(item["subject"].split()[1]))
@@ -48,7 +48,7 @@ class Kept:
 def cycle(app, meanwhile=lambda: None):
     """Dump and restore of a tree whose other ends are children of ours as well."""
     kept = Kept(app.pid)
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", app.images(), *kept.dump_args()])
+    status, text = ckpt.dump(app.pid, app.images(), *kept.dump_args())
     if status != 0:
         ckpt.fail(f"dump exits with {status}: {text}")
     ckpt.REAPER.wait(app.pid)
