@@ -49,14 +49,14 @@ def names():
     return sorted(name for name in os.listdir(home) if name.startswith(PREFIX))
 
 
-def dump(images, *more, before=()):
-    return ckpt.run([*before, ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", images, "--link-remap", *more])
+def dump(images, *more, before=(), spoiled):
+    return ckpt.dump(app.pid, images, "--link-remap", *more, before=before, spoiled=spoiled)
 
 
 def killed_dump(images):
     """Killed when it has made two of the names: each is followed by putting the directory's times back."""
     kill = ["-e", "trace=utimensat", "-e", "inject=utimensat:signal=SIGKILL:when=2"]
-    status, output = dump(images, before=[strace, "-f", "-qq", "-o", "/dev/null", *kill])
+    status, output = dump(images, before=[strace, "-f", "-qq", "-o", "/dev/null", *kill], spoiled="it is killed")
     if status == 0 or len(names()) != 2:
         ckpt.fail(f"the dump was not killed in time: {status}, {names()}: {output}")
     if RECORD not in os.listdir(images) or "manifest" in os.listdir(images):
@@ -99,14 +99,14 @@ if sorted(os.listdir(away)) != ["other0", "other1", "other2"]:
 
 # A dump that fails when all is written takes everything back.
 images = directory("failed")
-status, output = dump(images, "--action-script", script("refuse", '[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ]\n'))
+status, output = dump(images, "--action-script", script("refuse", '[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ]\n'), spoiled="its script says no")
 if status == 0 or names() or RECORD in os.listdir(images):
     ckpt.fail(f"a dump that failed ({status}) left {names()}, {os.listdir(images)}: {output}")
 
 # Killed when the checkpoint was complete: its names are its own.
 images = directory("complete")
 at_end = script("kill", '[ "$CRTOOLS_SCRIPT_ACTION" != post-dump ] || kill -9 $PPID\n')
-status, output = dump(images, "--action-script", at_end)
+status, output = dump(images, "--action-script", at_end, spoiled="it is killed")
 if status != -signal.SIGKILL or len(names()) != 3 or RECORD not in os.listdir(images):
     ckpt.fail(f"killed at the end, dump exits with {status}, leaves {names()}, {os.listdir(images)}: {output}")
 own = names()

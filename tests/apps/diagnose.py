@@ -64,7 +64,7 @@ for name, argv in WORKLOADS.items():
 
     images = os.path.join(ckpt.DIRECTORY, name + ".images")
     os.makedirs(images)
-    dump_status, dump_text = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "-t", str(pid), "-D", images])
+    dump_status, dump_text = ckpt.dump(pid, images, "-R")
     if (dump_status == 0) != (status == 0):
         ckpt.fail(f"{name}: diagnose exits with {status}, dump with {dump_status}:\n{text}\n{dump_text}")
     if dump_status != 0 and not all(item["reason"] in dump_text for item in obstacles):

@@ -25,7 +25,7 @@ ckpt.wait_until("the child", lambda: len(app.tree()) == 2)
 
 
 def dump(*more):
-    status, output = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "--display-stats", "-t", str(app.pid), "-D", app.images(), *more])
+    status, output = ckpt.dump(app.pid, app.images(), "-R", "--display-stats", *more)
     if status != 0:
         ckpt.fail(output)
     return output

@@ -62,7 +62,7 @@ def exchange(step):
 connections = [exchange(0)]
 if not ckpt.NO_CHECKPOINT:
     images = app.images()
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", images])
+    status, text = ckpt.dump(app.pid, images)
     if status == 0 or text.count("is outside of the tree") != 3 or f"of process {os.getpid()} (" not in text:
         ckpt.fail(f"dump exits with {status}: {text}")
     if "--ext-unix-sk helps" not in text or f"--external socket:[{number}] helps" not in text:

@@ -35,7 +35,7 @@ def facts():
 
 def expect_refusal(what, directory, words):
     before, steps = facts(), app.text().count("step")
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", directory])
+    status, text = ckpt.dump(app.pid, directory, spoiled=what)
     if status == 0 or status < 0:
         ckpt.fail(f"{what}: dump exits with {status}")
     if not any(word in text for word in words):
@@ -73,10 +73,10 @@ expect_refusal("a file instead of a directory", app.output, ["Not a directory"])
 # An older checkpoint in the directory survives a failed one, or is gone; it never stays half.
 images = os.path.join(ckpt.DIRECTORY, "images")
 os.makedirs(images)
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "-t", str(app.pid), "-D", images])
+status, text = ckpt.dump(app.pid, images, "-R")
 if status != 0:
     ckpt.fail(text)
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", "999999999", "-D", images])
+status, text = ckpt.dump(999999999, images)
 if status == 0 or "999999999" not in text:
     ckpt.fail(f"a pid that does not exist: {status} {text}")
 if os.path.exists(os.path.join(images, "manifest")):

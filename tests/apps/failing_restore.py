@@ -61,7 +61,7 @@ def expect_failure(what, directory, *words):
 
 
 # Taken pids: the tree itself still runs.
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "-t", str(app.pid), "-D", images])
+status, text = ckpt.dump(app.pid, images, "-R")
 if status != 0:
     ckpt.fail(text)
 expect_failure("taken pids", images, *(str(pid) for pid in tree))

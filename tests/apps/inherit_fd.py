@@ -45,7 +45,7 @@ expect(from_program[0], "got one\n")
 resources = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1)]
 images = os.path.join(ckpt.DIRECTORY, "images")
 os.makedirs(images)
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(pid), "-D", images])
+status, text = ckpt.dump(pid, images)
 if status != 0:
     ckpt.fail(f"dump: {status} {text}")
 if not all(f"({resource})" in text for resource in resources):

@@ -36,18 +36,20 @@ def beats(pids):
 
 
 def dump(images, kill_after_s=None):
-    """Starts a dump that lets the tree live; kills it after a while. Its exit status, or None if it was killed."""
+    """Starts a dump that lets the tree live; kills it after a while. Its exit status, or None if it was killed, what it said,
+    and how long it took."""
     os.makedirs(images)
-    process = subprocess.Popen(
-        [ckpt.BPFCKPT, "dump", "-R", "-t", str(app.pid), "-D", images, "-v4", "-o", "dump.log"],
+    process = ckpt.start_dump(
+        app.pid, images, "-R", "-v4", "-o", "dump.log", spoiled="it is killed",
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )
+    begin = time.monotonic()
     if kill_after_s is not None:
         time.sleep(kill_after_s)
         process.send_signal(signal.SIGKILL)
     error = process.stderr.read().decode(errors="replace")
     status = process.wait()
-    return (None if status == -signal.SIGKILL else status), error
+    return (None if status == -signal.SIGKILL else status), error, time.monotonic() - begin
 
 
 def alive(pids, what):
@@ -66,26 +68,23 @@ def alive(pids, what):
 work = ckpt.DIRECTORY
 app = ckpt.Checkpointed([os.environ["BPFCKPT_SELF_CHECK"], work, "epoll"])
 ckpt.wait_until("the target to start", lambda: len(ckpt.descendants(app.pid)) == 1 and all(beats(app.tree())))
-status, error = dump(os.path.join(work, "first"))
+status, error, _ = dump(os.path.join(work, "first"))
 if status != 0:
     ckpt.fail(f"an undisturbed dump exits with {status}: {error}")
 pids = app.tree()
 before = facts(pids)
 killed = completed = 0
-begin = time.monotonic()
-dump(os.path.join(work, "timed"))
-length = time.monotonic() - begin
+_, _, length = dump(os.path.join(work, "timed"))
 # Whoever else uses the machine makes a dump last now longer, now shorter: it is kills that are counted.
 while killed < ROUNDS:
     number = killed + completed
     images = os.path.join(work, f"images.{number}")
-    begin = time.monotonic()
-    status, error = dump(images, random.uniform(0, length * 1.1))
+    status, error, seconds = dump(images, random.uniform(0, length * 1.1))
     if status is None:
         killed += 1
     elif status == 0:
         completed += 1
-        length = (length + time.monotonic() - begin) / 2
+        length = (length + seconds) / 2
     else:
         ckpt.fail(f"round {number}: dump exits with {status}: {error}")
     if completed > 10 * ROUNDS:

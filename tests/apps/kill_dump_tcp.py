@@ -68,8 +68,8 @@ def locks():
 
 def dump(images):
     os.makedirs(images)
-    return subprocess.Popen(
-        [ckpt.BPFCKPT, "dump", "--tcp-established", "-t", str(app.pid), "-D", images, "-v4", "-o", "dump.log"],
+    return ckpt.start_dump(
+        app.pid, images, "--tcp-established", "-v4", "-o", "dump.log", spoiled="it is killed",
         stdout=subprocess.DEVNULL,
         stderr=open(os.path.join(images, "error"), "wb"),
     )
@@ -120,9 +120,10 @@ work = ckpt.DIRECTORY
 
 # The first run loads what the others find pinned.
 for name in ("first", "timed"):
-    begin = time.monotonic()
     images = os.path.join(work, name)
-    if dump(images).wait() != 0:
+    process = dump(images)
+    begin = time.monotonic()
+    if process.wait() != 0:
         ckpt.fail(f"an undisturbed dump fails: {ckpt.read(images + '/error')}")
     length = time.monotonic() - begin
     if settle() or len(locks()) != 1:
@@ -138,8 +139,8 @@ while killed < ROUNDS:
     images = os.path.join(work, f"images.{number}")
     for index, client in enumerate(clients):
         client.sendall(b"%d %d\n" % (number, index) * (1 + index))
-    begin = time.monotonic()
     process = dump(images)
+    begin = time.monotonic()
     if number % 2:
         time.sleep(random.uniform(0, length * 1.1))
     else:

@@ -26,13 +26,16 @@ os._exit(0)
 """
 
 
-def traced(action, *arguments):
-    """Runs bpfckpt under strace and checks what it touched."""
+def traced(action):
+    """Dumps or restores under strace and checks what bpfckpt touched."""
     log = os.path.join(ckpt.DIRECTORY, action + ".strace")
     # restore's children are the tree, which restore itself has to trace: there only bpfckpt's own calls are seen.
     follow = ["-f"] if action == "dump" else []
-    command = [ckpt.need("strace"), *follow, "-qq", "-s", "300", "-o", log, "-e", "trace=" + CALLS, ckpt.BPFCKPT, action]
-    status, output = ckpt.run([*command, *arguments])
+    command = [ckpt.need("strace"), *follow, "-qq", "-s", "300", "-o", log, "-e", "trace=" + CALLS]
+    if action == "dump":
+        status, output = ckpt.dump(app.pid, app.images(), before=command)
+    else:
+        status, output = ckpt.run([*command, ckpt.BPFCKPT, action, "-d", "-D", app.images()])
     if status != 0:
         ckpt.fail(f"{action} under strace exits with {status}: {output}")
     lines = ckpt.read(log).splitlines()
@@ -58,9 +61,9 @@ if ckpt.NO_CHECKPOINT:
 go_on = os.path.join(ckpt.DIRECTORY, "go_on")
 app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, go_on])
 app.wait_text("READY")
-traced("dump", "-t", str(app.pid), "-D", app.images())
+traced("dump")
 ckpt.REAPER.wait_none_left()
 ckpt.REAPER.ended.clear()
-traced("restore", "-d", "-D", app.images())
+traced("restore")
 open(go_on, "w").close()
 app.finish()

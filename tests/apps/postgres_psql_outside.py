@@ -47,7 +47,7 @@ def ask(query, answer):
 
 send("select pg_backend_pid();")
 backend = psql.stdout.readline()
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", app.images()])
+status, text = ckpt.dump(app.pid, app.images())
 if status != 3 or f"of process {psql.pid} (psql)" not in text:
     ckpt.fail(f"dump exits with {status}: {text}")
 for step in range(2):

@@ -44,8 +44,8 @@ def serve(directory):
 
 
 def refused(app, *words):
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", app.images()])
-    if status <= 0:
+    status, text = ckpt.dump(app.pid, app.images())
+    if status != 3:
         ckpt.fail(f"dump exits with {status}: {text}")
     for word in words:
         if word not in text:
@@ -55,12 +55,13 @@ def refused(app, *words):
 
 def cycle(app):
     """The server, which is a child of ours as well, stays."""
-    for words in (["dump", "-t", str(app.pid)], ["restore", "-d"]):
-        status, text = ckpt.run([ckpt.BPFCKPT, *words, "-D", app.images(), "--ext-unix-sk"])
-        if status != 0:
-            ckpt.fail(f"{words[0]} exits with {status}: {text}")
-        if words[0] == "dump":
-            ckpt.REAPER.wait(app.pid)
+    status, text = ckpt.dump(app.pid, app.images(), "--ext-unix-sk")
+    if status != 0:
+        ckpt.fail(f"dump exits with {status}: {text}")
+    ckpt.REAPER.wait(app.pid)
+    status, text = ckpt.run([ckpt.BPFCKPT, "restore", "-d", "-D", app.images(), "--ext-unix-sk"])
+    if status != 0:
+        ckpt.fail(f"restore exits with {status}: {text}")
     app.cycles += 1
 
 

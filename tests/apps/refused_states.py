@@ -25,7 +25,7 @@ def expect_refusal(what, argv, words, wait_for_file=True):
         ckpt.wait_until(f"{what} to sleep", lambda: (ckpt.stat_fields(pid) or [""])[0] == "S")
     images = os.path.join(ckpt.DIRECTORY, "images")
     os.makedirs(images, exist_ok=True)
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(pid), "-D", images])
+    status, text = ckpt.dump(pid, images)
     if status != 3 or not all(word in text for word in words):
         ckpt.fail(f"{what}: dump exits with {status}: {text}")
     if os.listdir(images):

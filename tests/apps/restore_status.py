@@ -74,7 +74,7 @@ app.finish()
 # -s at dump: stopped in place.
 app, go_on = dumped("0")
 images = app.images()
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-s", "-t", str(app.pid), "-D", images])
+status, text = ckpt.dump(app.pid, images, "-s")
 if status != 0:
     ckpt.fail(text)
 ckpt.wait_until("the stop", lambda: ckpt.stat_fields(app.pid)[0] == "T")

@@ -53,7 +53,7 @@ for name, why in re.findall(r"^LACKS (\S+(?: over \S+)?) (.+)$", app.text(), re.
     print(f"not on this machine: {name}: {why}")
 if not there:
     ckpt.skip("machine: any of these families")
-status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", app.images()])
+status, text = ckpt.dump(app.pid, app.images())
 if status != 3 or os.listdir(app.images()):
     ckpt.fail(f"dump exits with {status}: {text}")
 for name, fd in there.items():

@@ -58,7 +58,7 @@ def expect(condition, text):
 for stage in ("pre-dump", "post-dump"):
     images = os.path.join(work, "no." + stage)
     os.makedirs(images)
-    status, text = ckpt.run([ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", images, "--action-script", fails[stage]])
+    status, text = ckpt.dump(app.pid, images, "--action-script", fails[stage], spoiled="its script says no")
     expect(status != 0 and fails[stage] in text and stage in text, f"{stage}: {status} {text}")
     expect(state() in ("S", "R"), f"{stage}: the tree does not run: {state()}")
     expect(not os.path.exists(os.path.join(images, "manifest")), f"{stage}: there is a manifest")

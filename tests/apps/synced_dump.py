@@ -24,7 +24,7 @@ def traced_dump(*arguments):
     """The calls of a dump, in order, without what failed."""
     log = os.path.join(ckpt.DIRECTORY, "strace")
     command = [ckpt.need("strace"), "-f", "-qq", "-y", "-s", "300", "-o", log, "-e", "trace=" + CALLS]
-    status, output = ckpt.run([*command, ckpt.BPFCKPT, "dump", "-t", str(app.pid), "-D", app.images(), *arguments])
+    status, output = ckpt.dump(app.pid, app.images(), *arguments, before=command)
     if status != 0:
         ckpt.fail(f"dump under strace exits with {status}: {output}")
     return [line for line in ckpt.read(log).splitlines() if not re.search(r" = -1 E", line)]

@@ -46,7 +46,7 @@ while not ckpt.NO_CHECKPOINT and (number < DUMPS or (again == 0 and number < MOS
     number += 1
     images = os.path.join(ckpt.DIRECTORY, f"running.{number}")
     os.makedirs(images)
-    status, output = ckpt.run([ckpt.BPFCKPT, "dump", "-R", "-t", str(app.pid), "-D", images, "--tcp-established", "-v4"])
+    status, output = ckpt.dump(app.pid, images, "-R", "--tcp-established", "-v4")
     if status != 0:
         ckpt.fail(f"dump {number} ends with {status}: {output}")
     again += output.count("caught again")

@@ -7,7 +7,10 @@ finish(). Everything that descends from the script is killed and reaped when the
 
 import atexit
 import ctypes
+import functools
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -170,6 +173,110 @@ def start(argv, output, **options):
     return process.pid
 
 
+@functools.cache
+def options_of(action):
+    """Its options as --help lists them: by each of its words, whether a value follows."""
+    _, text = run([BPFCKPT, action, "--help"])
+    options = {}
+    for words, value in re.findall(r"^  (-[^\s,]+(?:, -[^\s,]+)*)( \S+)?", text, re.M):
+        options |= dict.fromkeys(words.split(", "), value is not None and value != "")
+    return options
+
+
+def known_to_diagnose(words):
+    """What of the words of a dump says what is allowed, not how it is done."""
+    known = []
+    rest = iter(words)
+    for word in rest:
+        name = word.replace("--no-", "--", 1)
+        joined = name.startswith("--") and "=" in name or re.fullmatch(r"-v\w+", name)
+        name = name.split("=")[0] if name.startswith("--") else name[:2]
+        if name not in options_of("dump"):
+            fail(f"{word}: not an option that dump --help lists")
+        value = [next(rest)] if options_of("dump")[name] and not joined else []
+        # Of those of every action, the log is the dump's own.
+        if name in options_of("diagnose") and name not in ("--json", "-o", "--output", "--log-file"):
+            known += [word, *value]
+    return known
+
+
+class Diagnosis:
+    """What diagnose says of a tree that is about to be dumped with `words`.
+
+    A tree may be met in the middle of something that the dump, a moment later, finds over: a process that is just ending, a
+    descriptor that was closed between two looks. So a no is asked for again, and told if it was of that kind. What is there
+    every time is no such moment."""
+
+    ASKED = 3
+
+    def __init__(self, pid, words):
+        for turn in range(self.ASKED):
+            self.status, self.text = run([BPFCKPT, "diagnose", "--json", "--unsupported", "-t", str(pid), *known_to_diagnose(words)])
+            if self.status not in (0, 1):
+                self.refusals = []
+                return
+            report = json.loads(self.text.splitlines()[-1])  # warnings stand before it
+            if "error" in report:
+                fail(f"diagnose: {self.text}")
+            self.refusals = sorted(self._line(process["pid"], item) for process in report["processes"] for item in process["items"])
+            if self.status == 0:
+                if turn > 0:
+                    print("diagnose says no of what is over when it is asked again:", *before, sep="\n  ", flush=True)
+                return
+            before = self.refusals
+
+    @staticmethod
+    def _line(pid, item):
+        """As dump says it (diagnose/findings.cc: to_line())."""
+        line = f"pid {pid}: "
+        if item["subject"] != "process":
+            line += item["subject"] + (f" ({item['name']})" if item["name"] else "") + ": "
+        return without_holders(line + item["reason"] + (f" ({item['hint']} helps)" if item["hint"] else ""))
+
+    def must_be_yes(self, why):
+        if self.status != 0:
+            fail(f"diagnose exits with {self.status}, and but for this the tree can be dumped: {why}\n{self.text}")
+
+    def must_agree(self, status, text):
+        """With a dump that ended so."""
+        if self.status != {3: 1}.get(status, status):
+            fail(f"diagnose exits with {self.status}, dump with {status}:\n{self.text}\n{text}")
+        refused = sorted(without_holders(line) for line in re.findall(r"^(?:dump: )?(pid \d+: .*)", text, re.M)) if status == 3 else []
+        if refused != self.refusals:
+            fail("diagnose and dump give different reasons:\n  " + "\n  ".join([*self.refusals, "dump:", *refused, text]))
+
+
+def without_holders(line):
+    """Processes outside of the tree come and go."""
+    return re.sub(r"; pid \d+ \(.* has it", "", line)
+
+
+def dump(pid, images, *words, before=(), spoiled=None, stopped=None, **options):
+    """Every dump of a script goes through here: runs `bpfckpt dump`, under the command `before`, and gives its status and
+    output. Fails unless diagnose agrees with it: yes where it succeeds, no and for the same reasons where it refuses.
+    `spoiled` says what, that is no property of the tree, the script does to the dump, and `stopped` what is refused that
+    only a stopped tree shows (docs/diagnose.md has all of it): then diagnose has to say yes."""
+    diagnosis = Diagnosis(pid, words)
+    status, text = run([*before, BPFCKPT, "dump", "-t", str(pid), "-D", images, *words], **options)
+    if stopped is not None:
+        diagnosis.must_be_yes(stopped)
+        if status != 3:
+            fail(f"dump exits with {status}, and should refuse {stopped}: {text}")
+    elif spoiled is None:
+        diagnosis.must_agree(status, text)
+    else:
+        diagnosis.must_be_yes(spoiled)
+        if status == 3:
+            fail(f"dump blames the tree, not what is wrong ({spoiled}): {text}")
+    return status, text
+
+
+def start_dump(pid, images, *words, spoiled, **options):
+    """The same for a dump that the script does something to while it runs."""
+    Diagnosis(pid, words).must_be_yes(spoiled)
+    return subprocess.Popen([BPFCKPT, "dump", "-t", str(pid), "-D", images, *words], **options)
+
+
 class Checkpointed:
     """A program, running or as images."""
 
@@ -200,29 +307,12 @@ class Checkpointed:
         os.makedirs(path, exist_ok=True)
         return path
 
-    def diagnose(self):
-        """It says yes to what is going to be dumped. It knows the options that allow things, not those that say how. A tree
-        that is in the middle of something may be met so, but not again and again."""
-        words = []
-        rest = iter(self.dump_args)
-        for word in rest:
-            if word in ("--timeout", "--action-script"):
-                next(rest)
-            elif word not in ("-R", "--leave-running", "--ghost-fiemap"):
-                words.append(word)
-        for _ in range(3):
-            status, output = run([BPFCKPT, "diagnose", "--unsupported", "-t", str(self.pid), *words])
-            if status == 0:
-                return
-        fail(f"diagnose exits with {status}, and dump is asked for: {output}")
-
     def dump(self):
         tree = self.tree()
         if NO_CHECKPOINT:
             return tree
-        self.diagnose()
         images = self.images()
-        status, output = run([BPFCKPT, "dump", "-t", str(self.pid), "-D", images, "-v4", "-o", "dump.log", *self.dump_args])
+        status, output = dump(self.pid, images, "-v4", "-o", "dump.log", *self.dump_args)
         if status != 0:
             fail(f"dump exits with {status}: {output}\n{read(images + '/dump.log')}")
         REAPER.wait_none_left()
