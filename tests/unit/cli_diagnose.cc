@@ -132,6 +132,23 @@ TEST_CASE("JSON") {
       R"j("hint":"--external dev[10/232]:kvm"}]},{"pid":101,)j"));
 }
 
+TEST_CASE("what was not seen") {
+  using namespace diagnose;
+  Unseen unseen;
+  CHECK(to_line(unseen).empty());
+  std::ostringstream nothing;
+  print_json({}, {}, nothing, unseen);
+  CHECK(nothing.str().find("unseen") == std::string::npos);
+  for (const char* path : {"/a", "/b", "/a"}) unseen.add("covered", path, {});
+  unseen.add("watched-unnamed", "7 fd 3", {});
+  CHECK(to_line(unseen) == "Not seen: covered (2 things), watched-unnamed (1 thing).");
+  std::ostringstream out;
+  print_json({}, {}, out, unseen);
+  CHECK(out.str().ends_with(R"("processes":[],"unseen":[{"code":"covered","things":2,"lacking":[]},)"
+                            R"({"code":"watched-unnamed","things":1,"lacking":[]}]})"
+                            "\n"));
+}
+
 TEST_CASE("one line a process") {
   std::ostringstream out;
   print_summary(diagnose_model(model_with_device(), {}), {}, out);

@@ -208,13 +208,6 @@ std::vector<std::vector<Item>*> lists_of(std::vector<Diagnosed>& processes) {
   return lists;
 }
 
-// All that one look at a model shows.
-std::vector<Item> find_all(const Model& model, const DumpPolicy& policy) {
-  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = false});
-  std::ranges::move(diagnose::find_covered(model), std::back_inserter(items));
-  return items;
-}
-
 void add(std::vector<Diagnosed>& processes, std::vector<Item> items) {
   for (Item& item : items) {
     auto it = std::ranges::find(processes, item.pid, &Diagnosed::pid);
@@ -224,13 +217,14 @@ void add(std::vector<Diagnosed>& processes, std::vector<Item> items) {
 }
 
 Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOptions& options,
-                                        const std::vector<SpecialMapping>& special) {
+                                        const std::vector<SpecialMapping>& special, diagnose::Names& names) {
   auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
   TRY_ASSIGN(const Model model, look());
-  std::vector<Diagnosed> processes = diagnose_model(model, options.policy);
+  std::vector<Diagnosed> processes = diagnose_model(model, options.policy, names);
   TRY(diagnose::keep_lasting(lists_of(processes), [&]() -> Result<std::vector<Item>> {
     TRY_ASSIGN(const Model again, look());
-    return find_all(again, options.policy);
+    diagnose::Names names_again;
+    return find_all(again, options.policy, names_again, true);
   }));
   TRY_ASSIGN(std::vector<Item> more, find_more(collector, model, special, look));
   add(processes, std::move(more));
@@ -249,7 +243,20 @@ Verdict Diagnosed::verdict() const {
   return worst;
 }
 
+std::vector<Item> find_all(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
+                           bool refused_only) {
+  std::vector<Item> items = diagnose::find(model, policy, {.unsupported_only = refused_only});
+  std::ranges::move(diagnose::find_covered(model, names), std::back_inserter(items));
+  for (Item& item : items) names.unseen.set_aside(item);
+  return items;
+}
+
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy) {
+  diagnose::Names names;
+  return diagnose_model(model, policy, names);
+}
+
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names) {
   std::vector<Diagnosed> processes;
   std::map<std::uint32_t, std::size_t> places;
   for (const pb::Process& process : model.tasks.processes()) {
@@ -260,7 +267,8 @@ std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& poli
                          word(process.state()),
                          {}});
   }
-  for (Item& item : find_all(model, policy)) processes[places.at(item.pid)].items.push_back(std::move(item));
+  for (Item& item : find_all(model, policy, names, false))
+    processes[places.at(item.pid)].items.push_back(std::move(item));
   return processes;
 }
 
@@ -309,7 +317,8 @@ void print_summary(const std::vector<Diagnosed>& processes, const DiagnoseOption
   out << fmt::format("{} of {} processes can be dumped.\n", good, processes.size());
 }
 
-void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out) {
+void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out,
+                const diagnose::Unseen& unseen) {
   out << fmt::format(R"({{"root":{},"dumpable":{},"processes":[)",
                      options.all ? "null" : std::to_string(options.pid), is_dumpable(processes));
   const char* between = "";
@@ -332,15 +341,30 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
     out << (process.below.empty() ? "}" : "]}");
     between = ",";
   }
-  out << "]}\n";
+  out << ']';
+  const char* before = R"(,"unseen":[)";
+  for (const auto& [code, of] : unseen.by_code()) {
+    out << fmt::format(R"({}{{"code":{},"things":{},"lacking":[)", before, json_quote(code), of.things.size());
+    const char* between_names = "";
+    for (std::string_view name : of.lacking) out << std::exchange(between_names, ",") << json_quote(name);
+    out << "]}";
+    before = ",";
+  }
+  out << (unseen.by_code().empty() ? "}\n" : "]}\n");
 }
 
 Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;
-  TRY_ASSIGN(processes, (options.all ? diagnose_all : one_tree)(collector, options, special));
-  (options.common.json ? print_json : options.all ? print_summary : print_tree)(processes, options, out);
+  diagnose::Names names;
+  TRY_ASSIGN(processes, (options.all ? diagnose_all : one_tree)(collector, options, special, names));
+  if (options.common.json) {
+    print_json(processes, options, out, names.unseen);
+  } else {
+    (options.all ? print_summary : print_tree)(processes, options, out);
+    print_wrapped(out, to_line(names.unseen), 0, options.width);
+  }
   return is_dumpable(processes) ? 0 : 1;
 }
 

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "cmd/options.h"
 #include "collect/collector.h"
+#include "diagnose/covered.h"
 #include "diagnose/findings.h"
 
 namespace bpfckpt {
@@ -33,6 +34,10 @@ struct Diagnosed {
 };
 
 std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy);
+std::vector<Diagnosed> diagnose_model(const Model& model, const DumpPolicy& policy, diagnose::Names& names);
+// All that one look at a model shows. Where `refused_only`, nothing is put together for what is all right.
+std::vector<diagnose::Item> find_all(const Model& model, const DumpPolicy& policy, diagnose::Names& names,
+                                     bool refused_only);
 // What is found by looking again, by `look`, whatever the first look showed.
 Result<std::vector<diagnose::Item>> find_more(Collector& collector, const Model& model,
                                               const std::vector<SpecialMapping>& special,
@@ -47,6 +52,7 @@ void print_tree(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
 // One line a process.
 void print_summary(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options,
                    std::ostream& out);
-void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out);
+void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& options, std::ostream& out,
+                const diagnose::Unseen& unseen = {});
 
 }  // namespace bpfckpt

@@ -3,13 +3,10 @@
 
 #include <unistd.h>
 
-#include <iterator>
 #include <optional>
 #include <set>
-#include <unordered_map>
 
 #include "collect/snapshot.h"
-#include "diagnose/covered.h"
 #include "diagnose/forest.h"
 #include "diagnose/lasting.h"
 #include "diagnose/look.h"
@@ -24,14 +21,6 @@ const char* state_of(const TaskSummary& task) {
   return task.zombie() ? "zombie" : task.group_stopped() ? "stopped" : "running";
 }
 
-Item about_process(pid_t pid, const char* code, std::string reason) {
-  return {static_cast<std::uint32_t>(pid),
-          "process",
-          "",
-          "process",
-          {Verdict::Unsupported, code, std::move(reason), ""}};
-}
-
 // The machine at one moment.
 struct Moment {
   diagnose::Forest forest;
@@ -44,6 +33,17 @@ struct Moment {
   }
 };
 
+// The root's own, and what is not all right below it.
+void add(std::vector<Item> items, Diagnosed& root) {
+  for (Item& item : items) {
+    item.root = root.pid;
+    if (item.pid == root.pid)
+      root.items.push_back(std::move(item));
+    else if (item.finding.verdict != Verdict::Ok)
+      root.below.push_back(std::move(item));
+  }
+}
+
 class Looking {
  public:
   Looking(Collector& collector, const DiagnoseOptions& options, const std::vector<SpecialMapping>& special)
@@ -53,7 +53,7 @@ class Looking {
         // The table has only what is refused.
         refused_only_(options.unsupported_only || !options.common.json) {}
 
-  Result<std::vector<Diagnosed>> all();
+  Result<std::vector<Diagnosed>> all(diagnose::Names& names);
 
  private:
   // What one look at a tree shows. `model`: none where it cannot be looked at.
@@ -62,10 +62,9 @@ class Looking {
     std::vector<Item> items;
   };
   // Error::TargetGone, and no other.
-  Result<Seen> look(const Moment& moment, pid_t root, diagnose::Names& names);
+  Result<Seen> look(const Moment& moment, pid_t root, diagnose::Names& names, bool refused_only);
   Result<std::vector<Item>> look_more(const Model& model, pid_t root);
   Result<std::vector<Item>> look_again();
-  void add(std::vector<Item> items, Diagnosed& root) const;
 
   Collector& collector_;
   const DiagnoseOptions& options_;
@@ -75,30 +74,29 @@ class Looking {
   std::set<std::uint32_t> gone_;
 };
 
-Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names) {
+Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names, bool refused_only) {
   Seen seen;
   // Whatever else the tree has: it cannot be taken from inside of it.
   if (moment.forest.is_above(root, ::getpid())) {
     seen.items.push_back(
-        about_process(root, "bpfckpt", "this bpfckpt is below it, which cannot stop itself"));
+        diagnose::about_process(root, "bpfckpt", "this bpfckpt is below it, which cannot stop itself"));
     return seen;
   }
   auto model = diagnose::look(collector_, moment.snapshot, moment.forest.tree(root));
   if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
   if (!model) {
-    seen.items.push_back(about_process(root, "unreadable", model.error().message()));
+    seen.items.push_back(diagnose::about_process(root, "unreadable", model.error().message()));
     return seen;
   }
   seen.model = std::move(*model);
-  seen.items = diagnose::find(*seen.model, options_.policy, {.unsupported_only = refused_only_});
-  std::ranges::move(diagnose::find_covered(*seen.model, names), std::back_inserter(seen.items));
+  seen.items = find_all(*seen.model, options_.policy, names, refused_only);
   return seen;
 }
 
 Result<std::vector<Item>> Looking::look_more(const Model& model, pid_t root) {
   auto items = find_more(collector_, model, special_, [&] { return diagnose::look(collector_, root); });
   if (!items && items.error().code() != Error::Code::TargetGone)
-    return std::vector{about_process(root, "unreadable", items.error().message())};
+    return std::vector{diagnose::about_process(root, "unreadable", items.error().message())};
   return items;
 }
 
@@ -109,7 +107,7 @@ Result<std::vector<Item>> Looking::look_again() {
   std::vector<Item> items;
   for (const Diagnosed& process : processes_) {
     if (process.verdict() == Verdict::Ok) continue;
-    auto seen = look(moment, static_cast<pid_t>(process.pid), names);
+    auto seen = look(moment, static_cast<pid_t>(process.pid), names, true);
     if (!seen) {
       gone_.insert(process.pid);
       continue;
@@ -122,24 +120,13 @@ Result<std::vector<Item>> Looking::look_again() {
   return items;
 }
 
-void Looking::add(std::vector<Item> items, Diagnosed& root) const {
-  for (Item& item : items) {
-    item.root = root.pid;
-    if (item.pid == root.pid)
-      root.items.push_back(std::move(item));
-    else if (item.finding.verdict != Verdict::Ok)
-      root.below.push_back(std::move(item));
-  }
-}
-
-Result<std::vector<Diagnosed>> Looking::all() {
+Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
   TRY_ASSIGN(const Moment moment, Moment::take(collector_));
-  diagnose::Names names;
   std::vector<std::vector<Item>> more;  // of each process, what was looked at twice already
   for (const TaskSummary& task : moment.forest.leaders()) {
     const auto pid = static_cast<pid_t>(task.tgid);
     if (pid == ::getpid()) continue;
-    auto seen = look(moment, pid, names);
+    auto seen = look(moment, pid, names, refused_only_);
     if (!seen) continue;
     std::vector<Item> lasting;
     if (seen->model) {
@@ -166,8 +153,9 @@ Result<std::vector<Diagnosed>> Looking::all() {
 }  // namespace
 
 Result<std::vector<Diagnosed>> diagnose_all(Collector& collector, const DiagnoseOptions& options,
-                                            const std::vector<SpecialMapping>& special) {
-  return Looking(collector, options, special).all();
+                                            const std::vector<SpecialMapping>& special,
+                                            diagnose::Names& names) {
+  return Looking(collector, options, special).all(names);
 }
 
 }  // namespace bpfckpt

@@ -12,6 +12,7 @@ namespace bpfckpt {
 // Every process of the machine but bpfckpt itself, each as the root of a tree with all that is below it, as
 // `dump -t` would take it. One that cannot be looked at says so.
 Result<std::vector<Diagnosed>> diagnose_all(Collector& collector, const DiagnoseOptions& options,
-                                            const std::vector<SpecialMapping>& special);
+                                            const std::vector<SpecialMapping>& special,
+                                            diagnose::Names& names);
 
 }  // namespace bpfckpt

@@ -24,7 +24,7 @@ int most_mappings() {
 
 // An error's words "pid 4711: ..." are about that process, others about the root.
 Item item_of(const Error& error, std::uint32_t root, std::string code) {
-  Item item{root, "process", "", "process", {kinds::Verdict::Unsupported, std::move(code), "", ""}};
+  Item item = diagnose::about_process(root, std::move(code), "");
   std::string text = error.message();
   constexpr std::string_view kPid = "pid ";
   if (text.starts_with(kPid)) {

@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <climits>
 #include <set>
 
@@ -15,6 +17,8 @@
 
 namespace bpfckpt::diagnose {
 namespace {
+
+inline constexpr const char* kCovered = "covered";
 
 bool same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -31,7 +35,7 @@ struct Place {
                           : fmt::format("mapping {:x}-{:x}", vma->start(), vma->end());
   }
 
-  // What is open there now: facts and path. False: nothing, or it cannot be seen.
+  // What is open there now: facts and path. False: nothing, or, with EPERM or EACCES, it may not be seen.
   bool look(struct stat& facts, std::string& path) const {
     Fd borrowed;
     std::string link;
@@ -51,6 +55,13 @@ struct Place {
     path.resize(len < 0 ? 0 : static_cast<std::size_t>(len));
     return len > 0;
   }
+
+  // A link of map_files is in a directory of the process's user, shown to who may trace it, and followed by
+  // who may checkpoint it (fs/proc/base.c:proc_map_files_get_link(), since 5.9).
+  std::span<const Capability> needed() const {
+    static constexpr std::array kNeeded = {kSysPtrace, kDacReadSearch, kCheckpointRestore};
+    return std::span(kNeeded).first(vma == nullptr ? 1 : kNeeded.size());
+  }
 };
 
 bool is_covered(const pb::File& file, const Place& place, Names& names) {
@@ -60,13 +71,20 @@ bool is_covered(const pb::File& file, const Place& place, Names& names) {
     return false;
   const struct stat* named = names.look_up(path);
   const bool found = named != nullptr;
-  if (!found && errno != ENOENT && errno != ENOTDIR) return false;  // restore says it where it matters
+  if (!found && errno != ENOENT && errno != ENOTDIR) {  // restore says it where it matters
+    if (errno == EACCES) names.unseen.add(kCovered, path, {{kDacReadSearch}});
+    return false;
+  }
   if (found && named->st_ino == file.inode().number() && named->st_dev == file.inode().device()) return false;
   // Some file systems have other numbers for stat(2) than for themselves (overlayfs, btrfs); and of a running
   // process the file may have been renamed or closed since.
   struct stat open;
   std::string now;
-  return place.look(open, now) && now == path && !(found && same(*named, open));
+  if (!place.look(open, now)) {
+    if (errno == EPERM || errno == EACCES) names.unseen.add(kCovered, path, place.needed());
+    return false;
+  }
+  return now == path && !(found && same(*named, open));
 }
 
 }  // namespace
@@ -95,7 +113,7 @@ std::vector<Item> find_covered(const Model& model, Names& names) {
          place.subject(),
          kinds::describe_name(*file),
          file->kind(),
-         {kinds::Verdict::Unsupported, "covered",
+         {kinds::Verdict::Unsupported, kCovered,
           "its path leads to another file, or to none: something is mounted over it, its mount is "
           "detached, or it is in another mount namespace",
           ""}});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "diagnose/findings.h"
+#include "diagnose/unseen.h"
 
 namespace bpfckpt::diagnose {
 
@@ -19,9 +20,11 @@ namespace bpfckpt::diagnose {
 // Looks every path up once, so this is for when nobody waits: not for the frozen window.
 std::vector<Item> find_covered(const Model& model);
 
-// Where the names of many models lead, each looked up once.
+// Where the names of many models lead, each looked up once, and what could not be looked at.
 class Names {
  public:
+  Unseen unseen;
+
   // Null, with errno as it was then: lstat(2) failed.
   const struct stat* look_up(const std::string& path);
 

@@ -404,6 +404,10 @@ std::vector<Item> find(const Model& model, const DumpPolicy& policy, const Scope
   return Finder(model, policy, scope).run();
 }
 
+Item about_process(std::uint32_t pid, std::string code, std::string reason) {
+  return {pid, "process", "", "process", {Verdict::Unsupported, std::move(code), std::move(reason), ""}};
+}
+
 std::string to_line(const Item& item) {
   std::string line = fmt::format("pid {}", item.pid);
   if (item.subject != "process") line += ": " + item.subject;

@@ -31,6 +31,9 @@ struct Item {
   std::uint32_t root = 0;            // of the tree that it was looked at in, where there are many
 };
 
+// Of a process as a whole, which keeps it from being taken.
+Item about_process(std::uint32_t pid, std::string code, std::string reason);
+
 // The code of a finding that two looks at a running tree have to agree on.
 inline constexpr const char* kSharedWithSibling = "shared-with-sibling";
 

@@ -28,9 +28,13 @@ bool may_pass(const Item& item) {
   return item.finding.verdict == kinds::Verdict::Unsupported || is_fleeting(item);
 }
 
+std::pair<std::uint32_t, std::uint32_t> process_of(const Item& item) {
+  return {item.root, item.pid};
+}
+
 // With whom something seems to be shared is told by the reason.
 bool same(const Item& a, const Item& b) {
-  return a.root == b.root && a.pid == b.pid && a.subject == b.subject && a.finding.code == b.finding.code &&
+  return process_of(a) == process_of(b) && a.subject == b.subject && a.finding.code == b.finding.code &&
          (a.finding.code != kSharedWithSibling || a.finding.reason == b.finding.reason);
 }
 
@@ -45,12 +49,14 @@ Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
   for (std::size_t look = 0; look < kPauses.size() && any(lists, may_pass); look++) {
     const bool waits = any(lists, is_fleeting);
     if (waits) std::this_thread::sleep_for(kPauses[look]);
-    TRY_ASSIGN(const std::vector<Item> again, find_again());
+    TRY_ASSIGN(std::vector<Item> again, find_again());
+    std::erase_if(again, [](const Item& item) { return !may_pass(item); });
+    std::ranges::sort(again, {}, process_of);
     std::size_t dropped = 0;
     for (std::vector<Item>* items : lists)
       dropped += std::erase_if(*items, [&](const Item& item) {
-        return may_pass(item) &&
-               std::ranges::none_of(again, [&](const Item& it) { return may_pass(it) && same(it, item); });
+        return may_pass(item) && std::ranges::none_of(std::ranges::equal_range(again, process_of(item), {}, process_of),
+                                                      [&](const Item& it) { return same(it, item); });
       });
     if (!waits && (dropped == 0 || look + 1 == kMoreLooks)) break;
   }

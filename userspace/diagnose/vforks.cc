@@ -42,13 +42,8 @@ Result<std::vector<Item>> find_vforks(Collector& collector, const Model& model) 
   }
   std::vector<Item> items;
   for (const auto& [parent, child] : children)
-    items.push_back(
-        {parent,
-         "process",
-         "",
-         "process",
-         {kinds::Verdict::Unsupported, "vfork",
-          fmt::format("it waits in vfork(2) until pid {} ends or executes a program", child), ""}});
+    items.push_back(about_process(
+        parent, "vfork", fmt::format("it waits in vfork(2) until pid {} ends or executes a program", child)));
   return items;
 }
 

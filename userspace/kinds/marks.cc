@@ -162,8 +162,9 @@ Finding judge_target(const pb::MarkTarget& target, const std::string& what) {
                                                            : fmt::format("inode {}", target.number());
   if (target.type() != pb::MARK_MOUNT)
     on += fmt::format(" of file system {}:{}", major(target.device()), minor(target.device()));
-  return {Verdict::Unsupported, "watched-unnamed", fmt::format("{} is on {}: {}", what, on, target.unnamed()),
-          ""};
+  return {Verdict::Unsupported,
+          target.unnamed().ends_with(Mounts::kDenied) ? kWatchedUnseen : kWatchedUnnamed,
+          fmt::format("{} is on {}: {}", what, on, target.unnamed()), ""};
 }
 
 Finding judge_unread(std::uint32_t events) {

@@ -33,6 +33,10 @@ struct Watcher {
                              Operand fd) = nullptr;
 };
 
+// Codes of findings about what is watched: it has no name; its name leads where we may not look.
+inline constexpr const char* kWatchedUnnamed = "watched-unnamed";
+inline constexpr const char* kWatchedUnseen = "watched-unseen";
+
 // Null: the kind does not watch.
 const Watcher* find_watcher(std::string_view kind);
 

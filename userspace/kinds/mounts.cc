@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -56,18 +57,21 @@ Result<Mounts> Mounts::read() {
 // Another mount, or another file by now, may be at that path. Where stat(2) shows another device than the
 // file system's (btrfs, overlayfs) it may show another inode number, too: then that the path ends in that
 // mount has to do.
-bool Mounts::leads_to(const Mount& mount, const std::string& path, const pb::MarkTarget& target) {
+bool Mounts::leads_to(const Mount& mount, const std::string& path, const pb::MarkTarget& target,
+                      bool& denied) {
   struct statx st;
   if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-              STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) != 0)
+              STATX_TYPE | STATX_INO | STATX_MNT_ID, &st) != 0) {
+    denied |= errno == EACCES;
     return false;
+  }
   if ((st.stx_mask & STATX_MNT_ID) != 0 && st.stx_mnt_id != mount.id) return false;
   if (target.type() != pb::MARK_INODE) return true;
   if ((st.stx_mode & S_IFMT) != (target.mode() & S_IFMT)) return false;
   return makedev(st.stx_dev_major, st.stx_dev_minor) != target.device() || st.stx_ino == target.number();
 }
 
-std::string Mounts::path_in(const Mount& mount, const pb::MarkTarget& target) {
+std::string Mounts::path_in(const Mount& mount, const pb::MarkTarget& target, bool& denied) {
   if (target.type() == pb::MARK_MOUNT && mount.id != target.mount_id()) return {};
   if (target.type() != pb::MARK_MOUNT && mount.device != target.device()) return {};
   std::string path = mount.point;
@@ -82,17 +86,19 @@ std::string Mounts::path_in(const Mount& mount, const pb::MarkTarget& target) {
     if (rest != "/") path += rest;
     if (path.empty()) path.push_back('/');
   }
-  return leads_to(mount, path, target) ? path : std::string();
+  return leads_to(mount, path, target, denied) ? path : std::string();
 }
 
 void Mounts::look_up(pb::MarkTarget& target) const {
+  bool denied = false;
   for (const Mount& mount : mounts_) {
-    std::string path = path_in(mount, target);
+    std::string path = path_in(mount, target, denied);
     if (path.empty()) continue;
     target.set_path(path);
     return;
   }
-  target.set_unnamed(target.type() == pb::MARK_INODE
+  target.set_unnamed(denied ? fmt::format("{} {}", target.path(), kDenied)
+                     : target.type() == pb::MARK_INODE
                          ? fmt::format("{} is not what any mount shows", target.path())
                          : std::string("it is not mounted where bpfckpt could see it"));
   target.clear_path();

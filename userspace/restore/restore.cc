@@ -111,8 +111,7 @@ void warn_of_outside(const Model& model, const ModelIndex& index,
     if (outside.empty() || !told.insert(name).second) continue;
     log::warn(
         "{}: lost: its {} outside of the tree; it is a pipe of the tree's own now (--inherit-fd fd[N]:{} "
-        "gives "
-        "one)",
+        "gives one)",
         name, outside, name);
   }
 }
