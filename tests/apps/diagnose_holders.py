@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""diagnose names the process outside of a tree that shares a lock with it, or has the other end of its pipe."""
+"""diagnose names the process outside of a tree that shares a lock with it, or has the other end of its pipe, its unix socket
+or its TCP connection over loopback; who has it inside of the tree is nobody to be named."""
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -45,3 +47,40 @@ process = subprocess.run([ckpt.BPFCKPT, "diagnose", "--json", "--file-locks", "-
 codes = {item["code"] for item in json.loads(process.stdout)["processes"][0]["items"]}
 if process.returncode != 0 or codes & {"pipe-outside", "file-lock-shared"}:
     ckpt.fail(f"{process.returncode} {process.stdout}")
+
+# Sockets, of IPv4 and of IPv6, of a server that takes both; the program's other end is that of a child of ours.
+PROGRAM = r"""
+import os, socket, sys, time
+port = int(sys.argv[1])
+pair = socket.socket(fileno=int(sys.argv[2]))
+server = socket.create_server(('127.0.0.1', 0))
+held = [socket.create_connection(('127.0.0.1', port)), socket.create_connection(('::1', port)),
+        socket.create_connection(server.getsockname())]
+held.append(server.accept()[0])
+print('READY', *(s.fileno() for s in held), flush=True)
+time.sleep(1000)
+"""
+try:
+    listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+except OSError:
+    ckpt.skip("machine: IPv6")
+ours, theirs = socket.socketpair()
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, str(listener.getsockname()[1]), str(theirs.fileno())],
+                        pass_fds=[theirs.fileno()])
+pair_fd = theirs.fileno()
+theirs.close()
+accepted = [listener.accept()[0] for _ in range(2)]
+app.wait_text("\n")
+v4, v6, inner, inner_server = app.text().split()[1:]
+me = {"pid": os.getpid(), "command": ckpt.read("/proc/self/comm").strip()}
+for words in (["-t", str(app.pid)], ["--all"]):
+    process = subprocess.run([ckpt.BPFCKPT, "diagnose", "--json", *words], capture_output=True, text=True)
+    (found,) = [it for it in json.loads(process.stdout)["processes"] if it["pid"] == app.pid]
+    items = {item["subject"]: item for item in found["items"] if item["code"]}
+    for fd, code in ((pair_fd, "unix-outside"), (v4, "tcp-established"), (v6, "tcp-established")):
+        item = items[f"fd {fd}"]
+        if item["code"] != code or item.get("holders") != [me] or str(os.getpid()) not in item["reason"]:
+            ckpt.fail(f"{words}: fd {fd} should be {code}, of {me}: {item}")
+    for fd in (inner, inner_server):
+        if items[f"fd {fd}"].get("holders"):
+            ckpt.fail(f"{words}: fd {fd} is connected within the tree: {items[f'fd {fd}']}")

@@ -7,7 +7,11 @@
 #include <unordered_map>
 
 #include "collect/snapshot.h"
+#include "images/kinds/unix.pb.h"
+#include "kinds/objects.h"
+#include "kinds/tcp.h"
 #include "model/details.h"
+#include "model/obstacles.h"
 
 namespace bpfckpt::diagnose {
 namespace {
@@ -17,10 +21,19 @@ constexpr std::size_t kMostListed = 100;
 
 constexpr std::string_view kFd = "fd ", kMapping = "mapping ";
 
-bool reaches_out(const Item& item) {
+// What somebody outside may have, by the code of the finding.
+enum class Shared { Nothing, Description, Object, UnixEnd, TcpEnd };
+
+Shared shared(const Item& item) {
   const std::string& code = item.finding.code;
-  if (item.subject.starts_with(kMapping)) return code == "sysv-shm-outside";
-  return item.subject.starts_with(kFd) && (code == "pipe-outside" || code == "file-lock-shared");
+  if (item.subject.starts_with(kMapping))
+    return code == "sysv-shm-outside" ? Shared::Object : Shared::Nothing;
+  if (!item.subject.starts_with(kFd)) return Shared::Nothing;
+  if (code == "pipe-outside") return Shared::Object;
+  if (code == "file-lock-shared") return Shared::Description;
+  if (code.starts_with("unix-")) return Shared::UnixEnd;
+  if (code == "tcp-established") return Shared::TcpEnd;
+  return Shared::Nothing;
 }
 
 // The number that follows `prefix` in the item's subject.
@@ -47,6 +60,15 @@ class Holders {
     }
   }
 
+  // Where connections over loopback end: what has the addresses of another's other end.
+  void find_tcp_ends(const Model& model) {
+    for (const pb::File& file : model.files.files()) {
+      if (!kinds::is_tcp(file)) continue;
+      const auto tcp = kinds::tcp_of(file);
+      if (tcp && kinds::is_connection(*tcp)) tcp_ends_.emplace(kinds::own_ends(*tcp), file.id());
+    }
+  }
+
   // Empty: nobody that we can see.
   std::vector<Holder> of(const Item& item) const {
     const pb::Process* process = index_.process(item.pid);
@@ -60,11 +82,21 @@ class Holders {
     if (entry == entries.end() || entry->fd() != fd) return {};
     const pb::File* file = index_.file(entry->file_id());
     if (file == nullptr) return {};
-    // A lock is shared by who has the same description, a pipe by who has an end of it.
-    const bool object = item.finding.code == "pipe-outside";
-    const auto& map = object ? by_object_ : by_file_;
-    auto it = map.find(object ? file->object_id() : file->id());
-    return it == map.end() ? std::vector<Holder>{} : listed(it->second, item.pid);
+    switch (shared(item)) {
+      case Shared::Nothing:
+        return {};
+      case Shared::Description:
+        return of_file(file->id(), item.pid);
+      case Shared::Object: {
+        auto it = by_object_.find(file->object_id());
+        return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, item.pid);
+      }
+      case Shared::UnixEnd:
+        return of_unix_end(*file, item.pid);
+      case Shared::TcpEnd:
+        return of_tcp_end(*file, *process);
+    }
+    return {};
   }
 
  private:
@@ -73,6 +105,42 @@ class Holders {
     if (file == nullptr) return;
     by_file_[file->id()].emplace(process.pid(), &process);
     if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
+  }
+
+  std::vector<Holder> of_file(std::uint32_t id, std::uint32_t own) const {
+    auto it = by_file_.find(id);
+    return it == by_file_.end() ? std::vector<Holder>{} : listed(it->second, own);
+  }
+
+  // Its other end, or those that wait to be accepted.
+  std::vector<Holder> of_unix_end(const pb::File& file, std::uint32_t own) const {
+    if (file.kind() != "unix") return {};
+    const auto socket = kinds::unpack<pb::UnixSocket>(file.detail(), "unix socket");
+    if (!socket) return {};
+    Processes all;
+    auto add_those = [&](std::uint32_t id) {
+      if (auto it = by_file_.find(id); it != by_file_.end()) all.insert(it->second.begin(), it->second.end());
+    };
+    add_those(socket->peer_file_id());
+    for (const pb::UnixPending& pending : socket->pending()) add_those(pending.client_file_id());
+    return listed(all, own);
+  }
+
+  std::vector<Holder> of_tcp_end(const pb::File& file, const pb::Process& process) const {
+    const auto tcp = kinds::is_tcp(file) ? kinds::tcp_of(file) : Result<pb::Tcp>(pb::Tcp());
+    if (!tcp || tcp->inet().remote_port() == 0 || is_elsewhere(process)) return {};
+    auto end = tcp_ends_.find(kinds::other_ends(*tcp));
+    if (end == tcp_ends_.end()) return {};
+    auto it = by_file_.find(end->second);
+    if (it == by_file_.end() || is_elsewhere(*it->second.begin()->second)) return {};
+    return listed(it->second, process.pid());
+  }
+
+  // In another network the same addresses are another connection's.
+  static bool is_elsewhere(const pb::Process& process) {
+    return std::ranges::any_of(process.obstacles(), [](const std::string& obstacle) {
+      return obstacle.starts_with(kForeignNamespaces) && obstacle.contains("net");
+    });
   }
 
   std::vector<Holder> of_mapping(const pb::Process& process, std::uint64_t start) const {
@@ -101,6 +169,7 @@ class Holders {
 
   ModelIndex index_;
   std::unordered_map<std::uint32_t, Processes> by_file_, by_object_;
+  std::unordered_map<std::string, std::uint32_t> tcp_ends_;  // file id
 };
 
 // "pid 4711 (bash), pid 4712 (cat) and 3 more"
@@ -121,7 +190,7 @@ std::string named(const std::vector<Holder>& holders) {
 void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items) {
   std::vector<Item*> open;
   for (Item* item : items)
-    if (reaches_out(*item)) open.push_back(item);
+    if (shared(*item) != Shared::Nothing) open.push_back(item);
   if (open.empty()) return;
   // Names are a help: without them what was found stands as it is.
   const auto tasks = collector.all();
@@ -136,10 +205,15 @@ void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std
   auto model = to_model(*records, static_cast<pid_t>(open.front()->pid));
   collector.recycle(std::move(*records));
   if (!model) return;
-  const Holders holders(*model, tree);
+  Holders holders(*model, tree);
+  if (std::ranges::any_of(open, [](const Item* item) { return shared(*item) == Shared::TcpEnd; }))
+    holders.find_tcp_ends(*model);
   for (Item* item : open) {
     item->holders = holders.of(*item);
-    if (!item->holders.empty()) item->finding.reason += fmt::format("; {} has it", named(item->holders));
+    // Of a unix socket the reason says who connected.
+    if (item->holders.empty() || shared(*item) == Shared::UnixEnd) continue;
+    item->finding.reason += fmt::format("; {} has {}", named(item->holders),
+                                        shared(*item) == Shared::TcpEnd ? "the other end" : "it");
   }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who outside of a tree has what the tree shares with somebody.
 //
-// What shares a pipe, the description of a lock or a System V segment with the tree is looked for in all
-// processes of the machine that can be seen, and only where something of that kind was found: a look at the
-// whole machine is slow.
+// What shares a pipe, the description of a lock or a System V segment with the tree, or has the other end of
+// a unix socket or of a TCP connection over loopback, is looked for in all processes of the machine that can
+// be seen, once for everything, and only where something of that kind was found: a look at the whole machine
+// is slow.
 #pragma once
 
 #include <sys/types.h>

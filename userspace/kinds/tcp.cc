@@ -109,17 +109,11 @@ Result<void> settle(Model& model) {
     const auto [like, fresh] = by_options.try_emplace(key, file.id());
     if (!fresh) tcp.set_options_like(like->second);
     tcp.clear_option_words();
-    const pb::InetSocket& inet = tcp.inet();
-    if (is_connection(tcp))
-      by_tuple.insert(
-          tuple(inet.local_address(), inet.local_port(), inet.remote_address(), inet.remote_port()));
+    if (is_connection(tcp)) by_tuple.insert(own_ends(tcp));
     all.push_back({&file, std::move(tcp)});
   }
   for (One& one : all) {
-    const pb::InetSocket& inet = one.tcp.inet();
-    one.tcp.set_peer_outside(is_connection(one.tcp) &&
-                             !by_tuple.contains(tuple(inet.remote_address(), inet.remote_port(),
-                                                      inet.local_address(), inet.local_port())));
+    one.tcp.set_peer_outside(is_connection(one.tcp) && !by_tuple.contains(other_ends(one.tcp)));
     set_tcp(one.tcp, *one.file);
   }
   return {};
@@ -211,6 +205,16 @@ Result<pb::Tcp> tcp_of(const pb::File& file) {
 
 void set_tcp(const pb::Tcp& tcp, pb::File& file) {
   pack(tcp, *file.mutable_detail());
+}
+
+std::string own_ends(const pb::Tcp& tcp) {
+  const pb::InetSocket& inet = tcp.inet();
+  return tuple(inet.local_address(), inet.local_port(), inet.remote_address(), inet.remote_port());
+}
+
+std::string other_ends(const pb::Tcp& tcp) {
+  const pb::InetSocket& inet = tcp.inet();
+  return tuple(inet.remote_address(), inet.remote_port(), inet.local_address(), inet.local_port());
 }
 
 bool is_connection(const pb::Tcp& tcp) {

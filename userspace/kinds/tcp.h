@@ -38,6 +38,9 @@ Result<void> plan_tcp(PlanBuilder& plan, const pb::File& file, const pb::FileObj
 
 // Is there another end that must not notice?
 bool is_connection(const pb::Tcp& tcp);
+// Its addresses and ports, and those that its other end has: the same where both are of one machine.
+std::string own_ends(const pb::Tcp& tcp);
+std::string other_ends(const pb::Tcp& tcp);
 // Was connected, and is not any more: nothing is left but unread bytes and what reads and writes say.
 bool was_connection(const pb::Tcp& tcp);
 

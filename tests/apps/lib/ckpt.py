@@ -248,7 +248,7 @@ class Diagnosis:
 
 def without_holders(line):
     """Processes outside of the tree come and go."""
-    return re.sub(r"; pid \d+ \(.* has it", "", line)
+    return re.sub(r"; pid \d+ \(.* has (it|the other end)", "", line)
 
 
 def dump(pid, images, *words, before=(), spoiled=None, stopped=None, **options):
