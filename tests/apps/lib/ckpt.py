@@ -148,6 +148,20 @@ def _clean():
 atexit.register(_clean)
 
 
+def _end(number, _):
+    """Told to end (ctest is, and its group with it): what the test started would run on for ever."""
+    if os.getpid() != OWN_PID:  # a child that the script forked
+        os._exit(128 + number)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: None)
+    sys.exit(128 + number)
+
+
+OWN_PID = os.getpid()
+for _number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(_number, _end)
+
+
 def run(argv, timeout_s=60, **options):
     """Runs a command to its end; (wait status as subprocess gives it, output)."""
     output = tempfile.TemporaryFile()
