@@ -79,6 +79,12 @@ for one in (("shared", True, "file-lock-shared"), ("shared", True, "unix-outside
     if one in seen:
         ckpt.fail(f"{one}: what is shared inside of a tree: {sorted(seen)}")
 
+# Who has it, too, is told of those outside of the tree: not the child that has it as well.
+child, _ = ckpt.descendants(roots["shared"])
+(lock,) = (item for item in machine[child]["items"] if item["code"] == "file-lock-shared")
+if [holder["pid"] for holder in lock["holders"]] != [roots["shared"]]:
+    ckpt.fail(f"the lock of {child} is shared with {roots['shared']}: {lock}")
+
 ours = machine.get(os.getpid())
 if not ours or [item["code"] for item in ours["items"]] != ["bpfckpt"] or "below" in ours:
     ckpt.fail(f"bpfckpt was below this test: {ours}")

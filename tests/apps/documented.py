@@ -21,7 +21,7 @@ for path in sorted([*(ROOT / "userspace").rglob("*.cc"), *(ROOT / "userspace").r
     text = path.read_text()
     for pattern in (r"Verdict::(?:Unsupported|NeedsOption|Ok),\s*" + NAME, r"\bunsupported\(\s*" + NAME + r"\s*,",
                     r"add_obstacles\(" + NAME + r"\)", r"add\(.*, " + NAME + r"\);",
-                    r"about_process\(\w+, " + NAME,
+                    r"about_process\(\s*\w+, " + NAME,
                     r"inline constexpr const char\* k\w+ = " + NAME):
         for code in re.findall(pattern, text):
             if code.endswith("-"):  # the kind of a file follows

@@ -230,7 +230,8 @@ Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOpti
   add(processes, std::move(more));
   std::set<std::uint32_t> tree;
   for (const Diagnosed& process : processes) tree.insert(process.pid);
-  name_all_holders(collector, tree, false, processes);
+  name_all_holders(
+      collector, [&](const Item&, std::uint32_t pid) { return tree.contains(pid); }, false, processes);
   return processes;
 }
 
@@ -281,13 +282,13 @@ Result<std::vector<Item>> find_more(Collector& collector, const Model& model,
   return items;
 }
 
-void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
+void name_all_holders(Collector& collector, const diagnose::IsInside& is_inside, bool refused_only,
                       std::vector<Diagnosed>& processes) {
   std::vector<Item*> items;
   for (Diagnosed& process : processes)
     for (Item& item : process.items)
       if (!refused_only || item.finding.verdict != Verdict::Ok) items.push_back(&item);
-  diagnose::name_holders(collector, tree, items);
+  diagnose::name_holders(collector, is_inside, items);
 }
 
 bool is_dumpable(const std::vector<Diagnosed>& processes) {
@@ -344,7 +345,8 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
   out << ']';
   const char* before = R"(,"unseen":[)";
   for (const auto& [code, of] : unseen.by_code()) {
-    out << fmt::format(R"({}{{"code":{},"things":{},"lacking":[)", before, json_quote(code), of.things.size());
+    out << fmt::format(R"({}{{"code":{},"things":{},"lacking":[)", before, json_quote(code),
+                       of.things.size());
     const char* between_names = "";
     for (std::string_view name : of.lacking) out << std::exchange(between_names, ",") << json_quote(name);
     out << "]}";

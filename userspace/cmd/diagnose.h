@@ -5,13 +5,13 @@
 
 #include <functional>
 #include <ostream>
-#include <set>
 
 #include "base/result.h"
 #include "cmd/options.h"
 #include "collect/collector.h"
 #include "diagnose/covered.h"
 #include "diagnose/findings.h"
+#include "diagnose/holders.h"
 
 namespace bpfckpt {
 
@@ -42,8 +42,7 @@ std::vector<diagnose::Item> find_all(const Model& model, const DumpPolicy& polic
 Result<std::vector<diagnose::Item>> find_more(Collector& collector, const Model& model,
                                               const std::vector<SpecialMapping>& special,
                                               const std::function<Result<Model>()>& look);
-// `tree`: the pids, or none, where there are many trees.
-void name_all_holders(Collector& collector, const std::set<std::uint32_t>& tree, bool refused_only,
+void name_all_holders(Collector& collector, const diagnose::IsInside& is_inside, bool refused_only,
                       std::vector<Diagnosed>& processes);
 bool is_dumpable(const std::vector<Diagnosed>& processes);
 

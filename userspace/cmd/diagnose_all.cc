@@ -74,7 +74,8 @@ class Looking {
   std::set<std::uint32_t> gone_;
 };
 
-Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names, bool refused_only) {
+Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names,
+                                    bool refused_only) {
   Seen seen;
   // Whatever else the tree has: it cannot be taken from inside of it.
   if (moment.forest.is_above(root, ::getpid())) {
@@ -146,7 +147,10 @@ Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
   TRY(diagnose::keep_lasting(lists, [&] { return look_again(); }));
   for (std::size_t i = 0; i < processes_.size(); i++) add(std::move(more[i]), processes_[i]);
   std::erase_if(processes_, [&](const Diagnosed& process) { return gone_.contains(process.pid); });
-  name_all_holders(collector_, {}, refused_only_, processes_);
+  auto is_inside = [&](const Item& item, std::uint32_t pid) {
+    return pid == item.root || moment.forest.is_above(static_cast<pid_t>(item.root), static_cast<pid_t>(pid));
+  };
+  name_all_holders(collector_, is_inside, refused_only_, processes_);
   return std::move(processes_);
 }
 

@@ -47,9 +47,8 @@ std::uint64_t number_of(const Item& item, std::string_view prefix, int base) {
 // The machine's descriptors and mappings, by what they lead to.
 class Holders {
  public:
-  Holders(const Model& model, const std::set<std::uint32_t>& tree) : index_(model) {
+  Holders(const Model& model, const IsInside& is_inside) : index_(model), is_inside_(is_inside) {
     for (const pb::Process& process : model.tasks.processes()) {
-      if (tree.contains(process.pid())) continue;
       if (const pb::FdTable* table = index_.fd_table(process.fd_table_id()))
         for (const pb::FdEntry& entry : table->entries()) add(process, entry.file_id());
       if (const pb::AddressSpace* mm = index_.address_space(process.mm_id()))
@@ -73,7 +72,7 @@ class Holders {
   std::vector<Holder> of(const Item& item) const {
     const pb::Process* process = index_.process(item.pid);
     if (process == nullptr) return {};
-    if (item.subject.starts_with(kMapping)) return of_mapping(*process, number_of(item, kMapping, 16));
+    if (item.subject.starts_with(kMapping)) return of_mapping(*process, item);
     const pb::FdTable* table = index_.fd_table(process->fd_table_id());
     if (table == nullptr) return {};
     const std::uint64_t fd = number_of(item, kFd, 10);
@@ -86,15 +85,15 @@ class Holders {
       case Shared::Nothing:
         return {};
       case Shared::Description:
-        return of_file(file->id(), item.pid);
+        return of_file(file->id(), item);
       case Shared::Object: {
         auto it = by_object_.find(file->object_id());
-        return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, item.pid);
+        return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, item);
       }
       case Shared::UnixEnd:
-        return of_unix_end(*file, item.pid);
+        return of_unix_end(*file, item);
       case Shared::TcpEnd:
-        return of_tcp_end(*file, *process);
+        return of_tcp_end(*file, *process, item);
     }
     return {};
   }
@@ -107,13 +106,13 @@ class Holders {
     if (file->object_id() != 0) by_object_[file->object_id()].emplace(process.pid(), &process);
   }
 
-  std::vector<Holder> of_file(std::uint32_t id, std::uint32_t own) const {
+  std::vector<Holder> of_file(std::uint32_t id, const Item& item) const {
     auto it = by_file_.find(id);
-    return it == by_file_.end() ? std::vector<Holder>{} : listed(it->second, own);
+    return it == by_file_.end() ? std::vector<Holder>{} : listed(it->second, item);
   }
 
   // Its other end, or those that wait to be accepted.
-  std::vector<Holder> of_unix_end(const pb::File& file, std::uint32_t own) const {
+  std::vector<Holder> of_unix_end(const pb::File& file, const Item& item) const {
     if (file.kind() != "unix") return {};
     const auto socket = kinds::unpack<pb::UnixSocket>(file.detail(), "unix socket");
     if (!socket) return {};
@@ -123,17 +122,17 @@ class Holders {
     };
     add_those(socket->peer_file_id());
     for (const pb::UnixPending& pending : socket->pending()) add_those(pending.client_file_id());
-    return listed(all, own);
+    return listed(all, item);
   }
 
-  std::vector<Holder> of_tcp_end(const pb::File& file, const pb::Process& process) const {
+  std::vector<Holder> of_tcp_end(const pb::File& file, const pb::Process& process, const Item& item) const {
     const auto tcp = kinds::is_tcp(file) ? kinds::tcp_of(file) : Result<pb::Tcp>(pb::Tcp());
     if (!tcp || tcp->inet().remote_port() == 0 || is_elsewhere(process)) return {};
     auto end = tcp_ends_.find(kinds::other_ends(*tcp));
     if (end == tcp_ends_.end()) return {};
     auto it = by_file_.find(end->second);
     if (it == by_file_.end() || is_elsewhere(*it->second.begin()->second)) return {};
-    return listed(it->second, process.pid());
+    return listed(it->second, item);
   }
 
   // In another network the same addresses are another connection's.
@@ -143,7 +142,8 @@ class Holders {
     });
   }
 
-  std::vector<Holder> of_mapping(const pb::Process& process, std::uint64_t start) const {
+  std::vector<Holder> of_mapping(const pb::Process& process, const Item& item) const {
+    const std::uint64_t start = number_of(item, kMapping, 16);
     const pb::AddressSpace* mm = index_.address_space(process.mm_id());
     if (mm == nullptr) return {};
     const auto& vmas = mm->vmas();
@@ -151,23 +151,24 @@ class Holders {
     const pb::File* file = vma == vmas.end() || vma->start() != start ? nullptr : index_.file(vma->file_id());
     if (file == nullptr) return {};
     auto it = by_object_.find(file->object_id());
-    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, process.pid());
+    return it == by_object_.end() ? std::vector<Holder>{} : listed(it->second, item);
   }
 
   using Processes = std::map<std::uint32_t, const pb::Process*>;  // by pid
 
-  // But for the process that shares with them.
-  static std::vector<Holder> listed(const Processes& processes, std::uint32_t own) {
+  // But for those of the item's own tree.
+  std::vector<Holder> listed(const Processes& processes, const Item& item) const {
     std::vector<Holder> holders;
     for (const auto& [pid, process] : processes) {
       if (holders.size() == kMostListed) break;
-      if (pid == own) continue;
+      if (is_inside_(item, pid)) continue;
       holders.push_back({pid, process->threads_size() == 0 ? "" : process->threads(0).comm()});
     }
     return holders;
   }
 
   ModelIndex index_;
+  const IsInside& is_inside_;
   std::unordered_map<std::uint32_t, Processes> by_file_, by_object_;
   std::unordered_map<std::string, std::uint32_t> tcp_ends_;  // file id
 };
@@ -187,7 +188,7 @@ std::string named(const std::vector<Holder>& holders) {
 
 }  // namespace
 
-void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items) {
+void name_holders(Collector& collector, const IsInside& is_inside, std::span<Item* const> items) {
   std::vector<Item*> open;
   for (Item* item : items)
     if (shared(*item) != Shared::Nothing) open.push_back(item);
@@ -205,7 +206,7 @@ void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std
   auto model = to_model(*records, static_cast<pid_t>(open.front()->pid));
   collector.recycle(std::move(*records));
   if (!model) return;
-  Holders holders(*model, tree);
+  Holders holders(*model, is_inside);
   if (std::ranges::any_of(open, [](const Item* item) { return shared(*item) == Shared::TcpEnd; }))
     holders.find_tcp_ends(*model);
   for (Item* item : open) {

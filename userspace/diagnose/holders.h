@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include <set>
+#include <functional>
 #include <span>
 
 #include "collect/collector.h"
@@ -17,8 +17,11 @@
 
 namespace bpfckpt::diagnose {
 
-// Adds to the reason of each finding that reaches out of the tree (pids; none: each process by itself) who
-// else has the same. Where that cannot be found out, reasons stay as they are.
-void name_holders(Collector& collector, const std::set<std::uint32_t>& tree, std::span<Item* const> items);
+// Whether that process belongs to the tree that the item is of.
+using IsInside = std::function<bool(const Item& item, std::uint32_t pid)>;
+
+// Adds to the reason of each finding that reaches out of its tree who else has the same. Where that cannot be
+// found out, reasons stay as they are.
+void name_holders(Collector& collector, const IsInside& is_inside, std::span<Item* const> items);
 
 }  // namespace bpfckpt::diagnose

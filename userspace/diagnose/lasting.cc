@@ -55,8 +55,9 @@ Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
     std::size_t dropped = 0;
     for (std::vector<Item>* items : lists)
       dropped += std::erase_if(*items, [&](const Item& item) {
-        return may_pass(item) && std::ranges::none_of(std::ranges::equal_range(again, process_of(item), {}, process_of),
-                                                      [&](const Item& it) { return same(it, item); });
+        return may_pass(item) &&
+               std::ranges::none_of(std::ranges::equal_range(again, process_of(item), {}, process_of),
+                                    [&](const Item& it) { return same(it, item); });
       });
     if (!waits && (dropped == 0 || look + 1 == kMoreLooks)) break;
   }

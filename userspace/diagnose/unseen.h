@@ -26,7 +26,7 @@ inline constexpr Capability kDacReadSearch{2, "CAP_DAC_READ_SEARCH"}, kSysPtrace
 class Unseen {
  public:
   struct Of {
-    std::set<std::string> things;  // each once, however many processes have it
+    std::set<std::string> things;        // each once, however many processes have it
     std::set<std::string_view> lacking;  // capabilities; none: the kernel has other reasons
   };
 

@@ -68,7 +68,8 @@ void name_holders(Collector& collector, const Model& model, std::vector<diagnose
   for (const pb::Process& process : model.tasks.processes()) tree.insert(process.pid());
   std::vector<diagnose::Item*> all;
   for (diagnose::Item& item : items) all.push_back(&item);
-  diagnose::name_holders(collector, tree, all);
+  diagnose::name_holders(
+      collector, [&](const diagnose::Item&, std::uint32_t pid) { return tree.contains(pid); }, all);
 }
 
 // What can be taken, and yet is not all of it.
