@@ -134,6 +134,14 @@ static __always_inline void fill_socket(struct file *file, __u32 level, bool wit
 	}
 }
 
+/* Is it what a stacked file system opened below? FMODE_BACKING marks it since 6.5; before, it can be told by its path,
+ * which is the one that was opened, and its inode, which is the one underneath. */
+static __always_inline bool is_backing(const struct file *file)
+{
+	return (file->f_mode & FMODE_BACKING) ||
+	       ((file->f_inode->i_mode & S_IFMT) == S_IFREG && file->f_path.dentry->d_inode != file->f_inode);
+}
+
 /* Writes the file_record of `file`, and of a socket that is open as `fd` the messages that wait there; `file` as for
  * fill_path(). */
 static __always_inline void write_file(struct seq_file *seq, struct scratch *slot, struct file *file, __u32 tgid,
@@ -159,7 +167,7 @@ static __always_inline void write_file(struct seq_file *seq, struct scratch *slo
 		record->flags |= FILE_CLOEXEC;
 	if (record->locks && has_locks(record->locks))
 		record->flags |= FILE_LOCKED;
-	if (record->open_mode & FMODE_BACKING)
+	if (is_backing(file))
 		record->flags |= FILE_BACKING;
 	fill_inode(file->f_inode, &record->inode);
 	if (record->inode.magic == HUGETLBFS_MAGIC)
