@@ -34,6 +34,17 @@ if what == 'shared':
     b.close()
 elif what == 'below':
     child(lambda: child(lambda: libc.syscall(444, ctypes.byref(ctypes.c_uint64(1)), 8, 0)))     # a Landlock ruleset
+elif what == 'memory':
+    def map_other_names():
+        path = sys.argv[2] + '/mapped'
+        with open(path, 'wb') as file:
+            file.write(bytes(8192))
+        os.link(path, path + '.too')
+        file = os.open(path, os.O_RDONLY)
+        libc.mmap(None, ctypes.c_size_t(8192), 1, 2, file, ctypes.c_long(0))                    # and no descriptor
+        os.unlink(path)
+        os.close(file)
+    child(lambda: child(map_other_names))
 elif what == 'namespace':
     child(lambda: libc.unshare(0x04000000))                                                     # CLONE_NEWUTS
 elif what == 'session':
@@ -41,7 +52,7 @@ elif what == 'session':
 print('READY', flush=True)
 time.sleep(1000)
 """
-EXPECTED = {"shared": 3, "below": 3, "namespace": 2, "session": 2}
+EXPECTED = {"shared": 3, "below": 3, "memory": 3, "namespace": 2, "session": 2}
 roots = {}
 for name, count in EXPECTED.items():
     output = os.path.join(ckpt.DIRECTORY, name)
@@ -72,7 +83,8 @@ for name, root in roots.items():
             ckpt.fail(f"{name}: pid {pid}: --all: {entry['verdict']} {sorted(here)}; -t: {status} {sorted(there)}")
         seen |= {(name, pid == root, code) for _, _, _, code in here}
 for one in (("shared", True, "file-locks"), ("shared", False, "file-lock-shared"), ("shared", False, "unix-outside"),
-            ("shared", False, "sysv-shm-outside"), ("below", True, "landlock-ruleset"), ("namespace", True, "namespaces")):
+            ("shared", False, "sysv-shm-outside"), ("below", True, "landlock-ruleset"), ("memory", True, "link-remap"),
+            ("memory", False, "link-remap"), ("namespace", True, "namespaces")):
     if one not in seen:
         ckpt.fail(f"{one} was not met: {sorted(seen)}")
 for one in (("shared", True, "file-lock-shared"), ("shared", True, "unix-outside"), ("shared", True, "sysv-shm-outside")):

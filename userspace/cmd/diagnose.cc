@@ -221,7 +221,7 @@ Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOpti
   auto look = [&] { return diagnose::look(collector, static_cast<pid_t>(options.pid)); };
   TRY_ASSIGN(const Model model, look());
   std::vector<Diagnosed> processes = diagnose_model(model, options.policy, names);
-  TRY(diagnose::keep_lasting(lists_of(processes), [&]() -> Result<std::vector<Item>> {
+  TRY(diagnose::keep_lasting(lists_of(processes), [&](const auto&) -> Result<std::vector<Item>> {
     TRY_ASSIGN(const Model again, look());
     diagnose::Names names_again;
     return find_all(again, options.policy, names_again, true);
@@ -230,8 +230,8 @@ Result<std::vector<Diagnosed>> one_tree(Collector& collector, const DiagnoseOpti
   add(processes, std::move(more));
   std::set<std::uint32_t> tree;
   for (const Diagnosed& process : processes) tree.insert(process.pid);
-  name_all_holders(
-      collector, [&](const Item&, std::uint32_t pid) { return tree.contains(pid); }, false, processes);
+  auto is_inside = [&](const Item&, std::uint32_t pid) { return tree.contains(pid); };
+  name_all_holders(collector, nullptr, is_inside, false, processes);
   return processes;
 }
 
@@ -282,13 +282,14 @@ Result<std::vector<Item>> find_more(Collector& collector, const Model& model,
   return items;
 }
 
-void name_all_holders(Collector& collector, const diagnose::IsInside& is_inside, bool refused_only,
+void name_all_holders(Collector& collector, const diagnose::Moment* moment,
+                      const diagnose::IsInside& is_inside, bool refused_only,
                       std::vector<Diagnosed>& processes) {
   std::vector<Item*> items;
   for (Diagnosed& process : processes)
     for (Item& item : process.items)
       if (!refused_only || item.finding.verdict != Verdict::Ok) items.push_back(&item);
-  diagnose::name_holders(collector, is_inside, items);
+  diagnose::name_holders(collector, moment, is_inside, items);
 }
 
 bool is_dumpable(const std::vector<Diagnosed>& processes) {

@@ -42,7 +42,8 @@ std::vector<diagnose::Item> find_all(const Model& model, const DumpPolicy& polic
 Result<std::vector<diagnose::Item>> find_more(Collector& collector, const Model& model,
                                               const std::vector<SpecialMapping>& special,
                                               const std::function<Result<Model>()>& look);
-void name_all_holders(Collector& collector, const diagnose::IsInside& is_inside, bool refused_only,
+void name_all_holders(Collector& collector, const diagnose::Moment* moment,
+                      const diagnose::IsInside& is_inside, bool refused_only,
                       std::vector<Diagnosed>& processes);
 bool is_dumpable(const std::vector<Diagnosed>& processes);
 

@@ -5,33 +5,26 @@
 
 #include <optional>
 #include <set>
+#include <unordered_map>
 
-#include "collect/snapshot.h"
-#include "diagnose/forest.h"
+#include "cmd/shape.h"
 #include "diagnose/lasting.h"
 #include "diagnose/look.h"
+#include "diagnose/moment.h"
 
 namespace bpfckpt {
 namespace {
 
 using diagnose::Item;
+using diagnose::Moment;
 using kinds::Verdict;
+
+// What is read of one process costs two or three times its share of a pass over the machine.
+constexpr std::size_t kFew = 4;
 
 const char* state_of(const TaskSummary& task) {
   return task.zombie() ? "zombie" : task.group_stopped() ? "stopped" : "running";
 }
-
-// The machine at one moment.
-struct Moment {
-  diagnose::Forest forest;
-  collect::Snapshot snapshot;
-
-  static Result<Moment> take(Collector& collector) {
-    TRY_ASSIGN(diagnose::Forest forest, diagnose::Forest::take(collector));
-    TRY_ASSIGN(collect::Snapshot snapshot, collector.snapshot());
-    return Moment{std::move(forest), std::move(snapshot)};
-  }
-};
 
 // The root's own, and what is not all right below it.
 void add(std::vector<Item> items, Diagnosed& root) {
@@ -62,9 +55,11 @@ class Looking {
     std::vector<Item> items;
   };
   // Error::TargetGone, and no other.
-  Result<Seen> look(const Moment& moment, pid_t root, diagnose::Names& names, bool refused_only);
+  Result<Seen> look(const diagnose::Forest& forest, const collect::Snapshot* snapshot, pid_t root,
+                    diagnose::Names& names, bool refused_only);
   Result<std::vector<Item>> look_more(const Model& model, pid_t root);
-  Result<std::vector<Item>> look_again();
+  Result<std::vector<Item>> look_again(const std::set<std::uint32_t>& roots);
+  void carry_up(const diagnose::Forest& forest);
 
   Collector& collector_;
   const DiagnoseOptions& options_;
@@ -72,18 +67,19 @@ class Looking {
   const bool refused_only_;
   std::vector<Diagnosed> processes_;
   std::set<std::uint32_t> gone_;
+  Model spare_;
 };
 
-Result<Looking::Seen> Looking::look(const Moment& moment, pid_t root, diagnose::Names& names,
-                                    bool refused_only) {
+Result<Looking::Seen> Looking::look(const diagnose::Forest& forest, const collect::Snapshot* snapshot,
+                                    pid_t root, diagnose::Names& names, bool refused_only) {
   Seen seen;
   // Whatever else the tree has: it cannot be taken from inside of it.
-  if (moment.forest.is_above(root, ::getpid())) {
-    seen.items.push_back(
-        diagnose::about_process(root, "bpfckpt", "this bpfckpt is below it, which cannot stop itself"));
+  if (forest.is_above(root, ::getpid())) {
+    seen.items.push_back(diagnose::about_process(root, diagnose::kAboveBpfckpt,
+                                                 "this bpfckpt is below it, which cannot stop itself"));
     return seen;
   }
-  auto model = diagnose::look(collector_, moment.snapshot, moment.forest.tree(root));
+  auto model = diagnose::look(collector_, snapshot, forest.tree(root), std::move(spare_));
   if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
   if (!model) {
     seen.items.push_back(diagnose::about_process(root, "unreadable", model.error().message()));
@@ -101,24 +97,51 @@ Result<std::vector<Item>> Looking::look_more(const Model& model, pid_t root) {
   return items;
 }
 
-// Of what is not all right, at one moment for all of them.
-Result<std::vector<Item>> Looking::look_again() {
-  TRY_ASSIGN(const Moment moment, Moment::take(collector_));
+// Few are read one by one, many at one moment for all of them.
+Result<std::vector<Item>> Looking::look_again(const std::set<std::uint32_t>& roots) {
+  TRY_ASSIGN(const diagnose::Forest forest, diagnose::Forest::take(collector_));
+  std::size_t processes = 0;
+  for (const std::uint32_t root : roots) processes += forest.tree(static_cast<pid_t>(root)).size();
+  std::optional<collect::Snapshot> snapshot;
+  if (processes > forest.leaders().size() / kFew) {
+    TRY_ASSIGN(snapshot, collector_.snapshot());
+  }
   diagnose::Names names;
   std::vector<Item> items;
-  for (const Diagnosed& process : processes_) {
-    if (process.verdict() == Verdict::Ok) continue;
-    auto seen = look(moment, static_cast<pid_t>(process.pid), names, true);
+  for (const std::uint32_t root : roots) {
+    auto seen = look(forest, snapshot ? &*snapshot : nullptr, static_cast<pid_t>(root), names, true);
     if (!seen) {
-      gone_.insert(process.pid);
+      gone_.insert(root);
       continue;
     }
     for (Item& item : seen->items) {
-      item.root = process.pid;
+      item.root = root;
       items.push_back(std::move(item));
     }
+    if (seen->model) spare_ = std::move(*seen->model);
   }
   return items;
+}
+
+// Of the mappings of what is below a root its tree shows what is shared only (collect/outline.h).
+void Looking::carry_up(const diagnose::Forest& forest) {
+  auto is_of_memory = [](const Item& item) {
+    return item.finding.verdict != Verdict::Ok &&
+           ((item.subject.starts_with("mapping ") && item.kind == "regular") ||
+            item.finding.code == kTooManyMappings);
+  };
+  std::unordered_map<std::uint32_t, Diagnosed*> by_pid;
+  for (Diagnosed& process : processes_)
+    if (!forest.is_above(static_cast<pid_t>(process.pid), ::getpid())) by_pid.emplace(process.pid, &process);
+  for (const Diagnosed& process : processes_)
+    for (const Item& item : process.items) {
+      if (!is_of_memory(item)) continue;
+      for (const pid_t root : forest.above(static_cast<pid_t>(process.pid)))
+        if (auto it = by_pid.find(static_cast<std::uint32_t>(root)); it != by_pid.end()) {
+          it->second->below.push_back(item);
+          it->second->below.back().root = it->first;
+        }
+    }
 }
 
 Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
@@ -127,13 +150,14 @@ Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
   for (const TaskSummary& task : moment.forest.leaders()) {
     const auto pid = static_cast<pid_t>(task.tgid);
     if (pid == ::getpid()) continue;
-    auto seen = look(moment, pid, names, refused_only_);
+    auto seen = look(moment.forest, &moment.snapshot, pid, names, refused_only_);
     if (!seen) continue;
     std::vector<Item> lasting;
     if (seen->model) {
       auto found = look_more(*seen->model, pid);
       if (!found) continue;
       lasting = std::move(*found);
+      spare_ = std::move(*seen->model);
     }
     processes_.push_back({task.tgid, task.real_parent, task.comm, state_of(task), {}});
     add(std::move(seen->items), processes_.back());
@@ -144,13 +168,14 @@ Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
     lists.push_back(&process.items);
     lists.push_back(&process.below);
   }
-  TRY(diagnose::keep_lasting(lists, [&] { return look_again(); }));
+  TRY(diagnose::keep_lasting(lists, [&](const auto& roots) { return look_again(roots); }));
   for (std::size_t i = 0; i < processes_.size(); i++) add(std::move(more[i]), processes_[i]);
   std::erase_if(processes_, [&](const Diagnosed& process) { return gone_.contains(process.pid); });
+  carry_up(moment.forest);
   auto is_inside = [&](const Item& item, std::uint32_t pid) {
     return pid == item.root || moment.forest.is_above(static_cast<pid_t>(item.root), static_cast<pid_t>(pid));
   };
-  name_all_holders(collector_, is_inside, refused_only_, processes_);
+  name_all_holders(collector_, &moment, is_inside, refused_only_, processes_);
   return std::move(processes_);
 }
 

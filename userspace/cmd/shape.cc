@@ -67,7 +67,7 @@ std::vector<Item> find_shape(const Model& model, const std::vector<SpecialMappin
     if (!checked) items.push_back(item_of(checked.error(), root, code));
   };
   static const int most = most_mappings();
-  add(restore::check_room(model, most), "too-many-mappings");
+  add(restore::check_room(model, most), kTooManyMappings);
   add(restore::check_shape(model, policy, restore::HostEnvironment(special)), "shape");
   return items;
 }

@@ -10,6 +10,9 @@
 
 namespace bpfckpt {
 
+// The code of what depends on nothing but the process's own memory.
+inline constexpr const char* kTooManyMappings = "too-many-mappings";
+
 // What stands in the way; empty: nothing. A session that is led from outside is no matter of shape: that is a
 // finding of its own (diagnose/findings.cc).
 std::vector<diagnose::Item> find_shape(const Model& model, const std::vector<SpecialMapping>& special);

@@ -78,8 +78,7 @@ bool Builder::Group::complete() const {
   return process != nullptr && std::ranges::any_of(threads, is_leader);
 }
 
-pb::Thread Builder::to_thread(const task_record& task) {
-  pb::Thread thread;
+void Builder::fill_thread(const task_record& task, pb::Thread& thread) {
   thread.set_tid(task.tid);
   set_levels(task, thread.mutable_ns_tid());
   thread.set_comm(printable({task.comm, ::strnlen(task.comm, sizeof task.comm)}));
@@ -119,7 +118,7 @@ pb::Thread Builder::to_thread(const task_record& task) {
     thread.add_obstacles("its memory policy names NUMA nodes beyond the first 64");
   else if (task.memory_policy.present != 0)
     *thread.mutable_memory_policy() = to_memory_policy(task.memory_policy);
-  if (task.tracer != static_cast<std::uint32_t>(::getpid())) thread.set_tracer_pid(task.tracer);
+  if (task.tracer != own_pid_) thread.set_tracer_pid(task.tracer);
   if (const auto restart = interrupted_call(task)) {
     auto& block = *thread.mutable_restart();
     block.set_call(restart->call);
@@ -128,7 +127,6 @@ pb::Thread Builder::to_thread(const task_record& task) {
     block.set_remaining_ns(
         restart->timeless ? -1 : remaining_ns(sleep_clock(task, restart->clock), restart->expires_ns));
   }
-  return thread;
 }
 
 void Builder::fill_state(const Group& group, pb::Process& process) const {
@@ -347,15 +345,15 @@ void Builder::add_fs_context(const fs_record& record) {
   *message.mutable_root() = to_path(record.root, string((record.cwd.length + 7) / 8 * 8, record.root));
 }
 
-void Builder::fill_process(std::uint32_t tgid, Group& group) {
+void Builder::fill_process(std::uint32_t tgid, const Group& group, pb::Process& process) {
   const process_record& record = *group.process;
   const task_record& leader = *group.threads.front();
   // A leader that exited before its threads has let go of what the others still hold.
   const task_record* living = &leader;
   for (const task_record* task : group.threads)
     if (exited(*living) && !exited(*task)) living = task;
-  pb::Process& process = group.message;
   process.set_pid(tgid);
+  process.set_parent_pid(group.parent);
   set_levels(leader, process.mutable_ns_pid());
   process.set_pgid(record.pgid);
   process.set_sid(record.sid);
@@ -386,7 +384,7 @@ void Builder::fill_process(std::uint32_t tgid, Group& group) {
   if (process.state() != pb::ZOMBIE) fill_sigactions(group, process);
   fill_timers(group, process);
   fill_obstacles(group, process);
-  for (const task_record* task : group.threads) *process.add_threads() = to_thread(*task);
+  for (const task_record* task : group.threads) fill_thread(*task, *process.add_threads());
 }
 
 // Breadth first from the root, so that every parent comes before its children.
@@ -398,19 +396,17 @@ Result<void> Builder::add_processes() {
     std::ranges::stable_partition(group.threads, is_leader);
     if (!group.complete())
       return fail(Error::target_gone(fmt::format("pid {}: gone while it was read", tgid)));
-    fill_process(tgid, group);
+    if (tgid == root_) continue;
+    // One that lost its parent while it was read (a tree that is not frozen) is shown below the root.
     const std::uint32_t parent = group.threads.front()->real_parent;
-    if (tgid != root_) {
-      // One that lost its parent while it was read (a tree that is not frozen) is shown below the root.
-      group.message.set_parent_pid(groups_.contains(parent) ? parent : root_);
-      children[group.message.parent_pid()].push_back(tgid);
-    }
+    group.parent = groups_.contains(parent) ? parent : root_;
+    children[group.parent].push_back(tgid);
   }
   if (!groups_.contains(root_))
     return fail(Error::target_gone(fmt::format("pid {}: no such process", root_)));
   std::deque<std::uint32_t> queue = {root_};
   for (; !queue.empty(); queue.pop_front()) {
-    *model_.tasks.add_processes() = std::move(groups_.at(queue.front()).message);
+    fill_process(queue.front(), groups_.at(queue.front()), *model_.tasks.add_processes());
     for (std::uint32_t child : children[queue.front()]) queue.push_back(child);
   }
   return {};

@@ -107,8 +107,8 @@ std::int64_t Builder::remaining_ns(clockid_t clock, std::uint64_t expires_ns) co
 
 }  // namespace collect
 
-Result<Model> to_model(const collect::Records& records, pid_t root) {
-  return collect::Builder(records, static_cast<std::uint32_t>(root)).build();
+Result<Model> to_model(const collect::Records& records, pid_t root, Model spare) {
+  return collect::Builder(records, static_cast<std::uint32_t>(root), nullptr, std::move(spare)).build();
 }
 
 Result<Model> to_model(const collect::Records& records, pid_t root, collect::LateDetails& late) {

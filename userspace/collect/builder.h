@@ -2,6 +2,8 @@
 // Records become the model: one walk over the records, each type in its own file.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
 #include <map>
 #include <set>
@@ -23,9 +25,11 @@ pb::MemoryPolicy to_memory_policy(const mempolicy_part& part);
 
 class Builder {
  public:
-  // `late`: gets what can wait; null: nothing does.
-  Builder(const Records& records, std::uint32_t root, LateDetails* late = nullptr)
-      : records_(records), root_(root), late_(late) {}
+  // `late`: gets what can wait; null: nothing does. `spare`: a model that is done with, for its memory.
+  Builder(const Records& records, std::uint32_t root, LateDetails* late = nullptr, Model spare = {})
+      : records_(records), root_(root), late_(late), model_(std::move(spare)) {
+    model_.clear();
+  }
 
   Result<Model> build();
 
@@ -37,7 +41,7 @@ class Builder {
     std::vector<const timer_record*> timers;
     const mm_record* mm = nullptr;
     const sighand_record* sighand = nullptr;
-    pb::Process message;
+    std::uint32_t parent = 0;  // 0: the root's
 
     // Neither the leader nor the group itself was missed.
     bool complete() const;
@@ -47,13 +51,13 @@ class Builder {
 
   // tasks.cc
   Result<void> add_processes();
-  void fill_process(std::uint32_t tgid, Group& group);
+  void fill_process(std::uint32_t tgid, const Group& group, pb::Process& process);
   void fill_state(const Group& group, pb::Process& process) const;
   void fill_sigactions(const Group& group, pb::Process& process) const;
   void fill_timers(const Group& group, pb::Process& process) const;
   void fill_obstacles(const Group& group, pb::Process& process);
   std::string foreign_namespaces(const Group& group) const;
-  pb::Thread to_thread(const task_record& record);
+  void fill_thread(const task_record& record, pb::Thread& thread);
   std::uint32_t namespaces_id(const ns_part& ns);
   void add_credentials(const cred_record& record);
   void add_label(const cred_record& record, pb::Credentials& message);
@@ -91,6 +95,7 @@ class Builder {
 
   const Records& records_;
   const std::uint32_t root_;
+  const std::uint32_t own_pid_ = static_cast<std::uint32_t>(::getpid());
   LateDetails* const late_;
   Model model_;
   std::map<std::uint32_t, Group> groups_;

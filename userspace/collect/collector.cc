@@ -90,7 +90,8 @@ struct Collector::Impl {
   collect::Labels labels;
 
   Result<std::vector<TaskSummary>> list();
-  Result<Records> collect(std::span<const pid_t> tgids, Tasks tasks, const collect::Snapshot* snapshot);
+  Result<Records> collect(std::span<const pid_t> tgids, Tasks tasks, const collect::Snapshot* snapshot,
+                          std::size_t in_full);
   Result<void> find_landlock_word(const Records& records);
 };
 
@@ -165,7 +166,8 @@ class Reading {
           const collect::Snapshot* snapshot)
       : programs_(programs), walkers_(walkers), records_(records), snapshot_(snapshot) {}
 
-  Result<void> process(pid_t tgid);
+  // In full, or with the outline of its mappings only, where there is a snapshot.
+  Result<void> process(pid_t tgid, bool in_full);
   // When all processes are read: the lists that their files have, and the files that are in those only.
   Result<void> lists();
 
@@ -195,9 +197,16 @@ class Reading {
   Result<void> pass_over_all(Program program, pid_t tgid, std::size_t from_bytes);
   Result<Group> tasks(pid_t tgid);
   Result<void> files(const Group& group);
-  Result<void> mappings(const Group& group);
+  Result<void> mappings(const Group& group, bool in_full);
   Result<void> visible_files(pid_t tgid, std::size_t from_bytes);
   void sample_clocks(const record_head& head);
+  // Notes which lists the records from there on have.
+  Result<void> walk_from(std::size_t from_bytes) {
+    return records_.for_each_from(from_bytes, [&](const record_head& head) -> Result<void> {
+      walks_.add(head);
+      return {};
+    });
+  }
 
   const collect::Programs& programs_;
   collect::Walkers& walkers_;
@@ -280,24 +289,22 @@ Result<void> Reading::files(const Group& group) {
     }));
     if (!left.empty()) TRY(pass_over_all(Program::DumpFiles, group.tgid, before));
   }
-  return records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
-    walks_.add(head);
-    return {};
-  });
+  return walk_from(before);
 }
 
-Result<void> Reading::mappings(const Group& group) {
+Result<void> Reading::mappings(const Group& group, bool in_full) {
   if (group.mm == 0 || !spaces_seen_.insert(group.mm).second) return {};
   const std::size_t before = records_.size_bytes();
+  if (snapshot_ != nullptr && !in_full) {
+    TRY(snapshot_->append_outline(group.tgid, records_));
+    return walk_from(before);
+  }
   // By process: to_model() drops what threads with another descriptor table repeat. A thread's scope would
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's
   // border.
   TRY_ASSIGN(const std::size_t read, pass(Program::DumpVmas, group.tgid, Scope::process(group.tgid)));
   if (read == 0 && group.mm_tid != group.tgid) TRY(pass_over_all(Program::DumpVmas, group.tgid, before));
-  TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
-    walks_.add(head);
-    return {};
-  }));
+  TRY(walk_from(before));
   return visible_files(group.mm_tid, before);
 }
 
@@ -329,10 +336,7 @@ Result<void> Reading::lists() {
     TRY(walks_.read(walkers_, records_));
     // Nothing may be done to the sockets of a tree that runs.
     if (!records_.of_running()) TRY(in_flight.take(before), "files in flight");
-    TRY(records_.for_each_from(before, [&](const record_head& head) -> Result<void> {
-      walks_.add(head);
-      return {};
-    }));
+    TRY(walk_from(before));
   }
   if (!records_.of_running()) return {};
   std::optional<collect::UnixEnds> ends;
@@ -346,7 +350,7 @@ Result<void> Reading::lists() {
   return {};
 }
 
-Result<void> Reading::process(pid_t tgid) {
+Result<void> Reading::process(pid_t tgid, bool in_full) {
   TRY_ASSIGN(const Group group, tasks(tgid));
   if (group.timers) {
     const std::size_t before = records_.size_bytes();
@@ -357,19 +361,20 @@ Result<void> Reading::process(pid_t tgid) {
     }));
   }
   TRY(files(group));
-  return mappings(group);
+  return mappings(group, in_full);
 }
 
 }  // namespace
 
 Result<Records> Collector::Impl::collect(std::span<const pid_t> tgids, Tasks tasks,
-                                         const collect::Snapshot* snapshot) {
+                                         const collect::Snapshot* snapshot, std::size_t in_full) {
   Records records = std::exchange(spare, Records{});
   if (tasks == Tasks::Running) records.set_of_running();
   for (clockid_t clock : kClocks) records.add_clock(clock);
   Reading reading(programs, walkers, records, snapshot);
-  for (pid_t tgid : tgids) {
-    auto read = reading.process(tgid);
+  for (std::size_t i = 0; i < tgids.size(); i++) {
+    const pid_t tgid = tgids[i];
+    auto read = reading.process(tgid, i < in_full);
     if (read || (records.of_running() && read.error().code() == Error::Code::TargetGone)) continue;
     return fail(std::move(read.error()).in(fmt::format("pid {}", tgid)));
   }
@@ -381,15 +386,16 @@ Result<Records> Collector::Impl::collect(std::span<const pid_t> tgids, Tasks tas
 }
 
 Result<Records> Collector::collect(std::span<const pid_t> tgids, Tasks tasks) {
-  return impl_->collect(tgids, tasks, nullptr);
+  return impl_->collect(tgids, tasks, nullptr, tgids.size());
 }
 
 Result<collect::Snapshot> Collector::snapshot() {
   return collect::Snapshot::take(impl_->programs);
 }
 
-Result<Records> Collector::collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot) {
-  return impl_->collect(tgids, Tasks::Running, &snapshot);
+Result<Records> Collector::collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot,
+                                   std::size_t in_full) {
+  return impl_->collect(tgids, Tasks::Running, &snapshot, in_full);
 }
 
 void Collector::recycle(Records records) {

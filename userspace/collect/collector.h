@@ -76,9 +76,11 @@ class Collector {
   // processes, those that go meanwhile are left out; of frozen ones that is an error.
   enum class Tasks { Frozen, Running };
   Result<collect::Records> collect(std::span<const pid_t> tgids, Tasks tasks = Tasks::Frozen);
-  // The same of running processes, of what one pass over the whole machine said.
+  // The same of running processes, of what one pass over the whole machine said. Of all but the first
+  // `in_full` of them the mappings come in short (collect/outline.h).
   Result<collect::Snapshot> snapshot();
-  Result<collect::Records> collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot);
+  Result<collect::Records> collect(std::span<const pid_t> tgids, const collect::Snapshot& snapshot,
+                                   std::size_t in_full);
   // Gives the memory of records that are done with to the next collect(): a look at the running tree pays for
   // the page faults that the frozen one would have.
   void recycle(collect::Records records);
@@ -98,7 +100,9 @@ class Collector {
 //
 // Credentials carry what BPF saw of them; Thread.credentials_id tells who shares them. A File stands for one
 // struct file, be it open as a descriptor, mapped, or the executable.
-Result<Model> to_model(const collect::Records& records, pid_t root);
+//
+// `spare`: a model that is done with, whose memory is used again.
+Result<Model> to_model(const collect::Records& records, pid_t root, Model spare = {});
 // The same without what can wait, which `late` completes. The kinds that are described late are not settled
 // yet.
 Result<Model> to_model(const collect::Records& records, pid_t root, collect::LateDetails& late);

@@ -2,6 +2,7 @@
 #include "collect/peers.h"
 
 #include <cstring>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -20,23 +21,12 @@ const socket_record* unix_socket_of(const record_head& head) {
 
 // A process of the tree may have made a socket and connected it while we looked: the listener shows it, its
 // own descriptors did not yet. That is no client outside of the tree; it counts as one that is gone again.
-Result<void> forget_new_clients(Records& records) {
-  std::unordered_set<std::uint64_t> sockets;
-  std::unordered_set<std::uint32_t> processes;
-  TRY(records.for_each([&](const record_head& head) -> Result<void> {
-    const socket_record* socket = unix_socket_of(head);
-    if (socket == nullptr) return {};
-    sockets.insert(socket->sock);
-    processes.insert(as<file_record>(head)->tgid);
-    return {};
-  }));
-  return records.for_each([&](const record_head& head) -> Result<void> {
-    auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
-    if (pending == nullptr || pending->what != UNIX_ITEM_PENDING) return {};
+void forget_new_clients(std::span<const unix_pending_record* const> clients,
+                        const std::unordered_set<std::uint64_t>& sockets,
+                        const std::unordered_set<std::uint32_t>& processes) {
+  for (const unix_pending_record* pending : clients)
     if (!sockets.contains(pending->client) && processes.contains(pending->pid))
       const_cast<unix_pending_record*>(pending)->client_dead = 1;
-    return {};
-  });
 }
 
 template <class Task>
@@ -46,48 +36,52 @@ std::string name_of(const Task& task) {
 
 }  // namespace
 
-Result<void> UnixEnds::add(const Records& records) {
-  return records.for_each([this](const record_head& head) -> Result<void> {
-    if (const socket_record* socket = unix_socket_of(head))
-      holders_.emplace(socket->sock, as<file_record>(head)->tgid);
-    if (auto task = head.type == RECORD_TASK ? as<task_record>(head) : nullptr;
-        task != nullptr && (task->flags & TASK_LEADER) != 0)
-      names_.emplace(task->tgid, name_of(*task));
-    if (auto task = head.type == RECORD_SUMMARY ? as<summary_record>(head) : nullptr;
-        task != nullptr && task->tid == task->tgid)
-      names_.emplace(task->tgid, name_of(*task));
-    return {};
-  });
+void UnixEnds::add(const record_head& head) {
+  if (const socket_record* socket = unix_socket_of(head))
+    holders_.emplace(socket->sock, as<file_record>(head)->tgid);
+  if (auto task = head.type == RECORD_TASK ? as<task_record>(head) : nullptr;
+      task != nullptr && (task->flags & TASK_LEADER) != 0)
+    names_.emplace(task->tgid, name_of(*task));
+  if (auto task = head.type == RECORD_SUMMARY ? as<summary_record>(head) : nullptr;
+      task != nullptr && task->tid == task->tgid)
+    names_.emplace(task->tgid, name_of(*task));
 }
 
 Result<UnixEnds> UnixEnds::read(const Programs& programs) {
   UnixEnds ends;
   for (const Program program : {Program::DumpFiles, Program::ListTasks}) {
-    Records records;
     TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
-    TRY(read_all(link.get(), records));
-    TRY(ends.add(records));
+    auto add = [&](const record_head& head) -> Result<void> {
+      ends.add(head);
+      return {};
+    };
+    TRY(visit_all(link.get(), add, [&] { ends = {}; }));
   }
   return ends;
 }
 
 Result<void> find_peers(Records& records, const std::function<Result<const UnixEnds*>()>& ends) {
   std::unordered_multimap<std::uint64_t, std::uint64_t> wanted;  // the other end: who is connected to it
-  std::unordered_set<std::uint64_t> known, files;
-  std::unordered_set<std::uint32_t> tree;
+  std::unordered_set<std::uint64_t> sockets, files;
+  std::unordered_set<std::uint32_t> tree, with_sockets;
+  std::vector<const unix_pending_record*> clients;
   TRY(records.for_each([&](const record_head& head) -> Result<void> {
     if (auto task = head.type == RECORD_TASK ? as<task_record>(head) : nullptr) tree.insert(task->tgid);
+    auto pending = head.type == RECORD_UNIX_ITEM ? as<unix_pending_record>(head) : nullptr;
+    if (pending != nullptr && pending->what == UNIX_ITEM_PENDING) clients.push_back(pending);
     const socket_record* socket = unix_socket_of(head);
+    if (socket == nullptr) return {};
+    sockets.insert(socket->sock);
+    with_sockets.insert(as<file_record>(head)->tgid);
     // A file that was closed, and another made in its place, is one file for the model: the first.
-    if (socket == nullptr || !files.insert(as<file_record>(head)->file).second) return {};
+    if (!files.insert(as<file_record>(head)->file).second) return {};
     const_cast<socket_record*>(socket)->detail.un.flags |= UNIX_UNSURE;
-    known.insert(socket->sock);
     if (socket->detail.un.peer != 0 && (socket->detail.un.flags & UNIX_PEER_DEAD) == 0)
       wanted.emplace(socket->detail.un.peer, socket->sock);
     return {};
   }));
-  for (const std::uint64_t sock : known) wanted.erase(sock);
-  TRY(forget_new_clients(records));
+  for (const std::uint64_t sock : sockets) wanted.erase(sock);
+  forget_new_clients(clients, sockets, with_sockets);
   if (wanted.empty()) return {};
 
   TRY_ASSIGN(const UnixEnds* known_ends, ends());

@@ -16,8 +16,8 @@ namespace bpfckpt::collect {
 // to).
 class UnixEnds {
  public:
-  // What passes of DumpFiles, and of DumpTasks or ListTasks, say.
-  Result<void> add(const Records& records);
+  // Of what passes of DumpFiles, and of DumpTasks or ListTasks, say.
+  void add(const record_head& head);
   // Of the whole machine: every descriptor is looked at.
   static Result<UnixEnds> read(const Programs& programs);
 

@@ -9,7 +9,9 @@ namespace {
 
 constexpr int kTries = 1000;
 
-Result<void> read_pass(int link, Records& records) {
+// Calls `took` after each reading.
+template <class Took>
+Result<void> read_pass(int link, Records& records, Took&& took) {
   const int raw = ::bpf_iter_create(link);
   if (raw < 0) return fail(Error::system("bpf_iter_create", -raw));
   const Fd iterator(raw);
@@ -20,7 +22,12 @@ Result<void> read_pass(int link, Records& records) {
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return fail(Error::system("read of a BPF iterator"));
     records.commit(static_cast<std::size_t>(got));
+    TRY(took());
   }
+}
+
+Error no_slot() {
+  return Error::bug("BPF programs found no free slot to build records in");
 }
 
 }  // namespace
@@ -39,7 +46,7 @@ Result<Fd> make_link(int program, Scope scope) {
 Result<void> read_all(int link, Records& records) {
   const std::size_t before = records.size_bytes();
   for (int i = 0; i < kTries; ++i) {
-    TRY(read_pass(link, records));
+    TRY(read_pass(link, records, [] { return Result<void>(); }));
     bool lost = false;
     TRY(records.for_each_from(before, [&](const record_head& head) -> Result<void> {
       lost |= head.type == RECORD_LOST;
@@ -49,7 +56,28 @@ Result<void> read_all(int link, Records& records) {
     records.truncate(before);
     ::sched_yield();
   }
-  return fail(Error::bug("BPF programs found no free slot to build records in"));
+  return fail(no_slot());
+}
+
+Result<void> visit_all(int link, const std::function<Result<void>(const record_head&)>& visit,
+                       const std::function<void()>& again) {
+  Records records;  // of one reading
+  TRY(records.prepare(Records::kReadBytes));
+  for (int i = 0; i < kTries; ++i) {
+    bool lost = false;
+    TRY(read_pass(link, records, [&]() -> Result<void> {
+      TRY(records.for_each([&](const record_head& head) -> Result<void> {
+        lost |= head.type == RECORD_LOST;
+        return lost ? Result<void>() : visit(head);
+      }));
+      records.clear();
+      return {};
+    }));
+    if (!lost) return {};
+    again();
+    ::sched_yield();
+  }
+  return fail(no_slot());
 }
 
 }  // namespace bpfckpt::collect

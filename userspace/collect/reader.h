@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+
 #include "base/fd.h"
 #include "base/result.h"
 #include "collect/records.h"
@@ -27,5 +29,10 @@ Result<Fd> make_link(int program, Scope scope);
 // Appends everything that one pass over `link` gives. Reads again from the start where the programs had no
 // room to build a record in (RECORD_LOST).
 Result<void> read_all(int link, Records& records);
+
+// The same, where nothing is kept but what `visit` keeps of a record: it is called for each while the record
+// is warm. `again` is called before the pass is read once more from the start.
+Result<void> visit_all(int link, const std::function<Result<void>(const record_head&)>& visit,
+                       const std::function<void()>& again);
 
 }  // namespace bpfckpt::collect

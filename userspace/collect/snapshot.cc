@@ -2,7 +2,10 @@
 #include "collect/snapshot.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
+#include "collect/outline.h"
 #include "collect/reader.h"
 
 namespace bpfckpt::collect {
@@ -26,49 +29,102 @@ std::optional<Owner> owner_of(const record_head& head) {
 
 }  // namespace
 
-Result<void> MachinePass::cut() {
-  std::vector<const record_head*>* to = nullptr;
-  return records_.for_each([&](const record_head& head) -> Result<void> {
+// Puts each record of a pass where it belongs.
+class MachinePass::Cutting {
+ public:
+  Cutting(MachinePass& pass, bool outlines) : pass_(pass), outlines_(outlines) {}
+
+  Result<void> add(const record_head& head, bool keep) {
     if (auto owner = owner_of(head)) {
-      Cut& cut = cuts_[owner->tgid];
-      to = owner->leader ? &cut.leader : &cut.others;
+      if (owner->tgid != tgid_) TRY(end());
+      tgid_ = owner->tgid;
+      cut_ = &pass_.cuts_[tgid_];
+      to_ = owner->leader ? &cut_->leader : &cut_->others;
     }
-    if (to == nullptr) return fail(Error::bug("a record that belongs to no process"));
-    to->push_back(&head);
-    return {};
-  });
-}
+    if (to_ == nullptr) return fail(Error::bug("a record that belongs to no process"));
+    if (!keep) return {};
+    TRY(pass_.records_.add(head, *to_));
+    return outlines_ ? outline_.add(head, into_outline_) : Result<void>();
+  }
+  // There is no more of the process that the last record was of.
+  Result<void> end() { return outlines_ && cut_ != nullptr ? outline_.end(into_outline_) : Result<void>(); }
+
+ private:
+  MachinePass& pass_;
+  const bool outlines_;
+  std::uint32_t tgid_ = 0;
+  Cut* cut_ = nullptr;
+  std::vector<PackedRecords::Run>* to_ = nullptr;
+  Outline outline_;
+  const Outline::Out into_outline_ = [this](const record_head& head) {
+    return pass_.outlines_.add(head, cut_->outline);
+  };
+};
 
 Result<MachinePass> MachinePass::take(const Programs& programs, Program program) {
+  return read(programs, program, false, [](const record_head&) { return true; });
+}
+
+Result<MachinePass> MachinePass::take_for_all(const Programs& programs, Program program,
+                                              const std::function<bool(const record_head&)>& keeps) {
+  return read(programs, program, program == Program::DumpVmas, keeps);
+}
+
+Result<MachinePass> MachinePass::read(const Programs& programs, Program program, bool outlines,
+                                      const std::function<bool(const record_head&)>& keeps) {
   MachinePass pass(program);
+  std::optional<Cutting> cutting(std::in_place, pass, outlines);
   TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
-  TRY(read_all(link.get(), pass.records_));
-  TRY(pass.cut());
+  TRY(visit_all(
+      link.get(), [&](const record_head& head) { return cutting->add(head, keeps(head)); },
+      [&] {
+        pass.cuts_.clear();
+        cutting.emplace(pass, outlines);
+      }));
+  TRY(cutting->end());
   return pass;
 }
 
 Result<void> MachinePass::append(pid_t tgid, Records& records) const {
   const auto cut = cuts_.find(static_cast<std::uint32_t>(tgid));
   if (cut == cuts_.end()) return {};
-  for (const auto* heads : {&cut->second.leader, &cut->second.others})
-    for (const record_head* head : *heads) TRY(records.append(*head));
-  return {};
+  TRY(PackedRecords::append(cut->second.leader, records));
+  return PackedRecords::append(cut->second.others, records);
+}
+
+Result<void> MachinePass::append_outline(pid_t tgid, Records& records) const {
+  const auto cut = cuts_.find(static_cast<std::uint32_t>(tgid));
+  return cut == cuts_.end() ? Result<void>() : PackedRecords::append(cut->second.outline, records);
 }
 
 Result<Snapshot> Snapshot::take(const Programs& programs) {
   Snapshot snapshot;
+  auto keeps = [&](const record_head& head) {
+    snapshot.ends_.add(head);
+    return head.type !=
+           RECORD_SIGHAND;  // two thousand bytes of a process that nobody asks a running one about
+  };
   for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
-    TRY_ASSIGN(MachinePass pass, MachinePass::take(programs, program));
-    if (program != Program::DumpVmas) TRY(snapshot.ends_.add(pass.records()));
+    TRY_ASSIGN(MachinePass pass, MachinePass::take_for_all(programs, program, keeps));
     snapshot.passes_.push_back(std::move(pass));
   }
   return snapshot;
 }
 
-Result<void> Snapshot::append(Program program, pid_t tgid, Records& records) const {
+Result<const MachinePass*> Snapshot::pass(Program program) const {
   const auto pass = std::ranges::find(passes_, program, &MachinePass::program);
   if (pass == passes_.end()) return fail(Error::bug("a snapshot of a program that it has not"));
+  return &*pass;
+}
+
+Result<void> Snapshot::append(Program program, pid_t tgid, Records& records) const {
+  TRY_ASSIGN(const MachinePass* pass, this->pass(program));
   return pass->append(tgid, records);
+}
+
+Result<void> Snapshot::append_outline(pid_t tgid, Records& records) const {
+  TRY_ASSIGN(const MachinePass* pass, this->pass(Program::DumpVmas));
+  return pass->append_outline(tgid, records);
 }
 
 }  // namespace bpfckpt::collect

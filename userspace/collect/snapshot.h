@@ -5,36 +5,42 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <unordered_map>
 #include <vector>
 
+#include "collect/packed.h"
 #include "collect/peers.h"
 #include "collect/programs.h"
 #include "collect/records.h"
 
 namespace bpfckpt::collect {
 
-// What one program says of all tasks, cut by process. The cuts lead into its records: it may be moved, but
-// not copied.
+// What one program says of all tasks, cut by process.
 class MachinePass {
  public:
   static Result<MachinePass> take(const Programs& programs, Program program);
+  // Of records of which `keeps` is true; of mappings also the outline.
+  static Result<MachinePass> take_for_all(const Programs& programs, Program program,
+                                          const std::function<bool(const record_head&)>& keeps);
 
   Program program() const { return program_; }
-  const Records& records() const { return records_; }
   // Appends what it said of the process, its leader first; nothing where there was no such process.
   Result<void> append(pid_t tgid, Records& records) const;
+  Result<void> append_outline(pid_t tgid, Records& records) const;
 
  private:
+  class Cutting;
   explicit MachinePass(Program program) : program_(program) {}
-  Result<void> cut();
+  static Result<MachinePass> read(const Programs& programs, Program program, bool outlines,
+                                  const std::function<bool(const record_head&)>& keeps);
 
   struct Cut {
-    std::vector<const record_head*> leader, others;
+    std::vector<PackedRecords::Run> leader, others, outline;
   };
 
   Program program_;
-  Records records_;
+  PackedRecords records_, outlines_;
   std::unordered_map<std::uint32_t, Cut> cuts_;
 };
 
@@ -47,9 +53,13 @@ class Snapshot {
 
   // Appends what `program`, one that it has(), said of the process.
   Result<void> append(Program program, pid_t tgid, Records& records) const;
+  // Its mappings in short (outline.h).
+  Result<void> append_outline(pid_t tgid, Records& records) const;
   const UnixEnds& unix_ends() const { return ends_; }
 
  private:
+  Result<const MachinePass*> pass(Program program) const;
+
   std::vector<MachinePass> passes_;
   UnixEnds ends_;
 };

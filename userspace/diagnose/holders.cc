@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
-#include "collect/snapshot.h"
 #include "images/kinds/unix.pb.h"
 #include "kinds/objects.h"
 #include "kinds/tcp.h"
@@ -188,20 +188,22 @@ std::string named(const std::vector<Holder>& holders) {
 
 }  // namespace
 
-void name_holders(Collector& collector, const IsInside& is_inside, std::span<Item* const> items) {
+void name_holders(Collector& collector, const Moment* moment, const IsInside& is_inside,
+                  std::span<Item* const> items) {
   std::vector<Item*> open;
   for (Item* item : items)
     if (shared(*item) != Shared::Nothing) open.push_back(item);
   if (open.empty()) return;
   // Names are a help: without them what was found stands as it is.
-  const auto tasks = collector.all();
-  if (!tasks) return;
+  std::optional<Moment> now;
+  if (moment == nullptr) {
+    auto taken = Moment::take(collector);
+    if (!taken) return;
+    moment = &now.emplace(std::move(*taken));
+  }
   std::vector<pid_t> pids;
-  for (const TaskSummary& task : *tasks)
-    if (task.tid == task.tgid) pids.push_back(static_cast<pid_t>(task.tgid));
-  const auto snapshot = collector.snapshot();
-  if (!snapshot) return;
-  auto records = collector.collect(pids, *snapshot);
+  for (const TaskSummary& leader : moment->forest.leaders()) pids.push_back(static_cast<pid_t>(leader.tgid));
+  auto records = collector.collect(pids, moment->snapshot, 0);
   if (!records) return;
   auto model = to_model(*records, static_cast<pid_t>(open.front()->pid));
   collector.recycle(std::move(*records));

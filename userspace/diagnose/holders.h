@@ -14,6 +14,7 @@
 
 #include "collect/collector.h"
 #include "diagnose/findings.h"
+#include "diagnose/moment.h"
 
 namespace bpfckpt::diagnose {
 
@@ -22,6 +23,8 @@ using IsInside = std::function<bool(const Item& item, std::uint32_t pid)>;
 
 // Adds to the reason of each finding that reaches out of its tree who else has the same. Where that cannot be
 // found out, reasons stay as they are.
-void name_holders(Collector& collector, const IsInside& is_inside, std::span<Item* const> items);
+// `moment`: where to look for them; null: at the machine as it is now, if there is anything to look for.
+void name_holders(Collector& collector, const Moment* moment, const IsInside& is_inside,
+                  std::span<Item* const> items);
 
 }  // namespace bpfckpt::diagnose

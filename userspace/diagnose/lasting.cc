@@ -25,7 +25,8 @@ bool is_fleeting(const Item& item) {
 }
 
 bool may_pass(const Item& item) {
-  return item.finding.verdict == kinds::Verdict::Unsupported || is_fleeting(item);
+  return (item.finding.verdict == kinds::Verdict::Unsupported && item.finding.code != kAboveBpfckpt) ||
+         is_fleeting(item);
 }
 
 std::pair<std::uint32_t, std::uint32_t> process_of(const Item& item) {
@@ -38,18 +39,25 @@ bool same(const Item& a, const Item& b) {
          (a.finding.code != kSharedWithSibling || a.finding.reason == b.finding.reason);
 }
 
+std::set<std::uint32_t> roots_of(const std::vector<std::vector<Item>*>& lists, bool (*is)(const Item&)) {
+  std::set<std::uint32_t> roots;
+  for (const auto* items : lists)
+    for (const Item& item : *items)
+      if (is(item)) roots.insert(item.root);
+  return roots;
+}
+
 bool any(const std::vector<std::vector<Item>*>& lists, bool (*is)(const Item&)) {
   return std::ranges::any_of(lists, [&](const auto* items) { return std::ranges::any_of(*items, is); });
 }
 
 }  // namespace
 
-Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists,
-                          const std::function<Result<std::vector<Item>>()>& find_again) {
+Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists, const LookAgain& look_again) {
   for (std::size_t look = 0; look < kPauses.size() && any(lists, may_pass); look++) {
     const bool waits = any(lists, is_fleeting);
     if (waits) std::this_thread::sleep_for(kPauses[look]);
-    TRY_ASSIGN(std::vector<Item> again, find_again());
+    TRY_ASSIGN(std::vector<Item> again, look_again(roots_of(lists, may_pass)));
     std::erase_if(again, [](const Item& item) { return !may_pass(item); });
     std::ranges::sort(again, {}, process_of);
     std::size_t dropped = 0;

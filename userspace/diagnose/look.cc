@@ -44,9 +44,9 @@ Result<std::vector<pid_t>> processes_of(Collector& collector, pid_t root) {
   return processes;
 }
 
-Result<Model> model_of(Collector& collector, Result<collect::Records> records, pid_t root) {
+Result<Model> model_of(Collector& collector, Result<collect::Records> records, pid_t root, Model spare = {}) {
   if (!records) return fail(std::move(records.error()));
-  auto model = to_model(*records, root);
+  auto model = to_model(*records, root, std::move(spare));
   collector.recycle(std::move(*records));
   return model;
 }
@@ -102,9 +102,11 @@ Result<Model> look(Collector& collector, pid_t root) {
   return model;
 }
 
-Result<Model> look(Collector& collector, const collect::Snapshot& snapshot,
-                   std::span<const pid_t> processes) {
-  TRY_ASSIGN(Model model, model_of(collector, collector.collect(processes, snapshot), processes.front()));
+Result<Model> look(Collector& collector, const collect::Snapshot* snapshot, std::span<const pid_t> processes,
+                   Model spare) {
+  auto records = snapshot != nullptr ? collector.collect(processes, *snapshot, 1)
+                                     : collector.collect(processes, Collector::Tasks::Running);
+  TRY_ASSIGN(Model model, model_of(collector, std::move(records), processes.front(), std::move(spare)));
   TRY(kinds::look_up_targets(model));
   return model;
 }

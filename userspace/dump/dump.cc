@@ -68,8 +68,8 @@ void name_holders(Collector& collector, const Model& model, std::vector<diagnose
   for (const pb::Process& process : model.tasks.processes()) tree.insert(process.pid());
   std::vector<diagnose::Item*> all;
   for (diagnose::Item& item : items) all.push_back(&item);
-  diagnose::name_holders(
-      collector, [&](const diagnose::Item&, std::uint32_t pid) { return tree.contains(pid); }, all);
+  auto is_inside = [&](const diagnose::Item&, std::uint32_t pid) { return tree.contains(pid); };
+  diagnose::name_holders(collector, nullptr, is_inside, all);
 }
 
 // What can be taken, and yet is not all of it.
@@ -176,7 +176,7 @@ Result<pb::Stats> dump(const Options& options) {
     auto look = [&] { return diagnose::look(collector, options.root); };
     TRY_ASSIGN(Model model, look());
     std::vector<diagnose::Item> items = obstacles(model, options.policy, true);
-    TRY(diagnose::keep_lasting({&items}, [&]() -> Result<std::vector<diagnose::Item>> {
+    TRY(diagnose::keep_lasting({&items}, [&](const auto&) -> Result<std::vector<diagnose::Item>> {
       TRY_ASSIGN(const Model again, look());
       return obstacles(again, options.policy, true);
     }));

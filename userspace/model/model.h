@@ -25,6 +25,13 @@ struct Model {
   pb::Tasks tasks;
   pb::Memory memory;
   pb::Files files;
+
+  // Empties it and keeps the memory of its messages.
+  void clear() {
+    tasks.Clear();
+    memory.Clear();
+    files.Clear();
+  }
 };
 
 // Look-ups by id. Points into the model, which must outlive it and must not be changed in its shape

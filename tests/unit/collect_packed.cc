@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records that were packed come out as they were.
+#include "collect/packed.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <random>
+#include <vector>
+
+using namespace bpfckpt;
+
+namespace {
+
+// `words` words with a head; of the rest one in `one_in` is not zero.
+std::vector<std::uint64_t> record_of(std::size_t words, unsigned one_in, std::mt19937& random) {
+  std::vector<std::uint64_t> record(words);
+  for (std::uint64_t& word : record)
+    if (one_in != 0 && random() % one_in == 0) word = random();
+  const record_head head{RECORD_TASK, static_cast<__u32>(words * 8)};
+  std::memcpy(record.data(), &head, sizeof head);
+  return record;
+}
+
+const record_head& head_of(const std::vector<std::uint64_t>& record) {
+  return *reinterpret_cast<const record_head*>(record.data());
+}
+
+}  // namespace
+
+TEST_CASE("records are packed and unpacked") {
+  std::mt19937 random(1);
+  collect::PackedRecords packed;
+  std::vector<collect::PackedRecords::Run> runs, others;
+  std::vector<std::vector<std::uint64_t>> all;
+  // Around the borders of masks, and more than one piece of memory.
+  for (const std::size_t words : {1, 2, 63, 64, 65, 127, 128, 129, 1000, 3000})
+    for (const unsigned one_in : {0u, 1u, 3u, 30u})
+      for (int i = 0; i < 20; i++) all.push_back(record_of(words, one_in, random));
+  std::size_t bytes = 0;
+  for (const auto& record : all) {
+    REQUIRE(packed.add(head_of(record), runs));
+    REQUIRE(packed.add(head_of(all.front()), others));
+    bytes += record.size() * 8;
+  }
+  CHECK(bytes > 1 << 20);
+
+  collect::Records records;
+  REQUIRE(collect::PackedRecords::append(runs, records));
+  CHECK(records.size_bytes() == bytes);
+  std::size_t at = 0;
+  REQUIRE(records.for_each([&](const record_head& head) -> Result<void> {
+    REQUIRE(at < all.size());
+    CHECK(head.length == all[at].size() * 8);
+    CHECK(std::memcmp(&head, all[at].data(), head.length) == 0);
+    at++;
+    return {};
+  }));
+  CHECK(at == all.size());
+}
+
+TEST_CASE("what is no longer than its head stays small") {
+  std::mt19937 random(1);
+  collect::PackedRecords packed;
+  std::vector<collect::PackedRecords::Run> runs;
+  for (int i = 0; i < 10; i++) REQUIRE(packed.add(head_of(record_of(100, 0, random)), runs));
+  std::size_t words = 0;
+  for (const auto& run : runs) words += run.size();
+  CHECK(runs.size() == 1);
+  CHECK(words == 10 * 3);  // two masks and the head
+}
