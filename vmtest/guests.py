@@ -69,7 +69,13 @@ def run_group(words, seconds, **how):
     it took longer."""
     child = None
     try:
-        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **how)
+        # Not in between: a child that runs before we know of it would be left.
+        signals = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True,
+                                     preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, signals), **how)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals)
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
         return None
