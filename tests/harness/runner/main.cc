@@ -114,7 +114,7 @@ class Session {
   // False when the root ended instead, or never gets there (failed_).
   bool wait_ready(int round) {
     const std::string ready = fmt::format("{}/ready.{}", directory_, round);
-    for (int i = 0; i < step_timeout_s() * 500; ++i) {
+    for (int i = 0; i < step_timeout_s() * 500 && !told_to_end(); ++i) {
       if (::access(ready.c_str(), F_OK) == 0) return true;
       int status = 0;
       reaper_.reap();
@@ -256,7 +256,7 @@ class Session {
   // The test has been let go: waits for its end.
   bool finish() {
     int status = -1;
-    for (int i = 0; i < step_timeout_s() * 500; ++i) {
+    for (int i = 0; i < step_timeout_s() * 500 && !told_to_end(); ++i) {
       reaper_.reap();
       if (reaper_.ended(root_, status)) break;
       nap_ms(2);
@@ -319,6 +319,7 @@ int main(int argc, char** argv) {
     fmt::print("usage: BPFCKPT=program cr_runner [--no-checkpoint] [--keep] [--cycles N] TEST\n");
     return 2;
   }
+  runner::note_end_signals();
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::umask(0);
   runner::enter_own_network();

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <set>
@@ -18,6 +19,8 @@
 namespace runner {
 
 namespace {
+
+volatile std::sig_atomic_t end_signal = 0;
 
 std::vector<char*> c_argv(const std::vector<std::string>& argv) {
   std::vector<char*> out;
@@ -34,6 +37,16 @@ pid_t parent_of(pid_t pid) {
 }
 
 }  // namespace
+
+void note_end_signals() {
+  struct sigaction action{};
+  action.sa_handler = [](int signal) { end_signal = signal; };
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(signal, &action, nullptr);
+}
+
+bool told_to_end() {
+  return end_signal != 0;
+}
 
 std::string read_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -105,7 +118,7 @@ Outcome run(const std::vector<std::string>& argv, int timeout_s) {
   ::close(out);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(timeout_s);
   while (::waitpid(pid, &outcome.wait_status, WNOHANG) == 0) {
-    if (std::chrono::steady_clock::now() > deadline) {
+    if (told_to_end() || std::chrono::steady_clock::now() > deadline) {
       outcome.timed_out = true;
       ::kill(pid, SIGKILL);
       ::waitpid(pid, &outcome.wait_status, 0);
@@ -147,7 +160,7 @@ bool Reaper::ended(pid_t pid, int& wait_status) const {
 }
 
 bool Reaper::wait_none_left(int timeout_s) {
-  for (int i = 0; i < timeout_s * 500; ++i) {
+  for (int i = 0; i < timeout_s * 500 && !told_to_end(); ++i) {
     reap();
     if (descendants().empty()) return true;
     nap_ms(2);

@@ -18,9 +18,14 @@ struct Outcome {
   bool succeeded() const { return !timed_out && wait_status == 0; }
 };
 
+// From now on SIGTERM, SIGINT and SIGHUP are noted, so that who waits gives up and takes along what was
+// started.
+void note_end_signals();
+bool told_to_end();
+
 // Starts a program in its own session: stdin /dev/null, stdout and stderr appended to `output`.
 pid_t start(const std::vector<std::string>& argv, const std::string& output);
-// Runs a program to its end, or kills it after `timeout_s`.
+// Runs a program to its end, or kills it after `timeout_s`, or when told_to_end().
 Outcome run(const std::vector<std::string>& argv, int timeout_s);
 
 // Everything that descends from the runner, zombies included, in order of pid.
