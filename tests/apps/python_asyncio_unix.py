@@ -34,7 +34,7 @@ async def talk(number):
         writer.write(b'%d %d %s\n' % (number, count, b'x' * (count % 3000)))
         assert await reader.readline() == b'answer to %d %d %s\n' % (number, count, b'x' * (count % 3000))
         count += 1
-        if count % 500 == 0 and number % 10 == 0: print('client', number, count, flush=True)
+        if count % 100 == 0 and number % 10 == 0: print('client', number, count, flush=True)
     writer.close()
     return count
 
@@ -55,11 +55,11 @@ print('VERIFIED', flush=True)
 """
 
 app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, ckpt.DIRECTORY])
-app.wait_text("client 20 500\n")
+app.wait_text("client 20 200\n")
 app.cycle()
-app.wait_text("client 20 1500\n")
+app.wait_text("client 20 600\n")
 app.cycle()
-app.wait_text("client 20 2500\n")
+app.wait_text("client 20 1000\n")
 open(os.path.join(ckpt.DIRECTORY, "go_on"), "w").close()
 if "VERIFIED" not in app.finish():
     ckpt.fail(app.text())
