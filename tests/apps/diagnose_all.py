@@ -45,6 +45,26 @@ elif what == 'memory':
         os.unlink(path)
         os.close(file)
     child(lambda: child(map_other_names))
+elif what == 'names':
+    path = sys.argv[2] + '/opened'
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    os.truncate(path, 8192)
+    os.link(path, path + '.too')
+    kept = os.open(path, os.O_RDONLY)
+    os.unlink(path)
+    def map_the_other():
+        os.close(kept)
+        file = os.open(path + '.too', os.O_RDONLY)
+        libc.mmap(None, ctypes.c_size_t(8192), 1, 2, file, ctypes.c_long(0))
+        os.close(file)
+    child(map_the_other)
+elif what == 'lock':
+    path = sys.argv[2] + '/locked'
+    file = os.open(path, os.O_CREAT | os.O_RDWR)
+    os.truncate(path, 8192)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    libc.mmap(None, ctypes.c_size_t(8192), 1, 2, file, ctypes.c_long(0))
+    child(lambda: os.close(file))
 elif what == 'namespace':
     child(lambda: libc.unshare(0x04000000))                                                     # CLONE_NEWUTS
 elif what == 'session':
@@ -52,7 +72,7 @@ elif what == 'session':
 print('READY', flush=True)
 time.sleep(1000)
 """
-EXPECTED = {"shared": 3, "below": 3, "memory": 3, "namespace": 2, "session": 2}
+EXPECTED = {"shared": 3, "below": 3, "memory": 3, "names": 2, "lock": 2, "namespace": 2, "session": 2}
 roots = {}
 for name, count in EXPECTED.items():
     output = os.path.join(ckpt.DIRECTORY, name)
@@ -76,18 +96,19 @@ seen = set()
 for name, root in roots.items():
     for pid in [root, *ckpt.descendants(root)]:
         status, tree = diagnose("-t", str(pid))
-        there = {found(process["pid"], item) for process in tree for item in process["items"]}
+        there = sorted(found(process["pid"], item) for process in tree for item in process["items"])
         entry = machine[pid]
-        here = {found(pid, item) for item in entry["items"] + entry.get("below", [])}
+        here = sorted(found(pid, item) for item in entry["items"] + entry.get("below", []))
         if (entry["verdict"] == "ok") != (status == 0) or here != there:
-            ckpt.fail(f"{name}: pid {pid}: --all: {entry['verdict']} {sorted(here)}; -t: {status} {sorted(there)}")
+            ckpt.fail(f"{name}: pid {pid}: --all: {entry['verdict']} {here}; -t: {status} {there}")
         seen |= {(name, pid == root, code) for _, _, _, code in here}
 for one in (("shared", True, "file-locks"), ("shared", False, "file-lock-shared"), ("shared", False, "unix-outside"),
             ("shared", False, "sysv-shm-outside"), ("below", True, "landlock-ruleset"), ("memory", True, "link-remap"),
             ("memory", False, "link-remap"), ("namespace", True, "namespaces")):
     if one not in seen:
         ckpt.fail(f"{one} was not met: {sorted(seen)}")
-for one in (("shared", True, "file-lock-shared"), ("shared", True, "unix-outside"), ("shared", True, "sysv-shm-outside")):
+for one in (("names", True, "link-remap"), ("lock", True, "file-lock-shared"), ("shared", True, "file-lock-shared"),
+            ("shared", True, "unix-outside"), ("shared", True, "sysv-shm-outside")):
     if one in seen:
         ckpt.fail(f"{one}: what is shared inside of a tree: {sorted(seen)}")
 

@@ -32,6 +32,7 @@ file_record file(std::uint64_t identity, std::uint32_t kind = FILE_KIND_REGULAR)
   record.file = identity;
   record.fd = FILE_OF_VMA;
   record.kind = kind;
+  record.inode.links = 1;
   return record;
 }
 
@@ -97,10 +98,18 @@ TEST_CASE("what is shared or special stays") {
   CHECK(with([](vma_record& it) { it.vm_flags = vm::kGrowsDown; }) == "10-20 20-30 30-40");
   CHECK(with([](vma_record& it) { it.vm_flags = vm::kPfnMap; }) == "10-20 20-30 30-40");
 
-  file_record locked = file(kFile);
-  locked.locks = 0x3000;
-  drawing.add(mapping(0x10, 0x20, kFile)).add(locked);
-  CHECK(drawing.end() == "10-20 file 1000");
+  auto with_file = [&](auto&& change) {
+    file_record record = file(kFile);
+    change(record);
+    drawing.add(mapping(0x10, 0x20, kFile)).add(record);
+    return drawing.end();
+  };
+  CHECK(with_file([](file_record&) {}) == "10-20");
+  CHECK(with_file([](file_record& it) { it.locks = 0x3000; }) == "10-20 file 1000");
+  CHECK(with_file([](file_record& it) { it.flags = FILE_BACKING; }) == "10-20 file 1000");
+  CHECK(with_file([](file_record& it) { it.path.flags = PATH_UNLINKED; }) == "10-20 file 1000");
+  CHECK(with_file([](file_record& it) { it.inode.links = 0; }) == "10-20 file 1000");
+  CHECK(with_file([](file_record& it) { it.name[0] = '.'; }) == "10-20 file 1000");
 }
 
 TEST_CASE("a file that was left out is told where it is needed") {

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -21,6 +22,9 @@ using kinds::Verdict;
 
 // What is read of one process costs two or three times its share of a pass over the machine.
 constexpr std::size_t kFew = 4;
+// And for unix sockets that lead out of a tree all descriptors of the machine are looked at.
+constexpr std::size_t kFewRoots = 8;
+constexpr const char* kLinkRemap = "link-remap";
 
 const char* state_of(const TaskSummary& task) {
   return task.zombie() ? "zombie" : task.group_stopped() ? "stopped" : "running";
@@ -79,21 +83,28 @@ Result<Looking::Seen> Looking::look(const diagnose::Forest& forest, const collec
                                                  "this bpfckpt is below it, which cannot stop itself"));
     return seen;
   }
-  auto model = diagnose::look(collector_, snapshot, forest.tree(root), std::move(spare_));
+  const std::vector<pid_t> tree = forest.tree(root);
+  auto model = diagnose::look(collector_, snapshot, tree, 1, std::move(spare_));
   if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
   if (!model) {
-    seen.items.push_back(diagnose::about_process(root, "unreadable", model.error().message()));
+    seen.items.push_back(diagnose::about_process(root, diagnose::kUnreadable, model.error().message()));
     return seen;
   }
   seen.model = std::move(*model);
   seen.items = find_all(*seen.model, options_.policy, names, refused_only);
+  auto lacks_name = [](const Item& item) { return item.finding.code == kLinkRemap; };
+  if (snapshot != nullptr && tree.size() > 1 && std::ranges::any_of(seen.items, lacks_name)) {
+    // What is mapped below may have the name that is looked for.
+    TRY_ASSIGN(seen.model, diagnose::look(collector_, snapshot, tree, tree.size(), {}));
+    seen.items = find_all(*seen.model, options_.policy, names, refused_only);
+  }
   return seen;
 }
 
 Result<std::vector<Item>> Looking::look_more(const Model& model, pid_t root) {
   auto items = find_more(collector_, model, special_, [&] { return diagnose::look(collector_, root); });
   if (!items && items.error().code() != Error::Code::TargetGone)
-    return std::vector{diagnose::about_process(root, "unreadable", items.error().message())};
+    return std::vector{diagnose::about_process(root, diagnose::kUnreadable, items.error().message())};
   return items;
 }
 
@@ -103,7 +114,7 @@ Result<std::vector<Item>> Looking::look_again(const std::set<std::uint32_t>& roo
   std::size_t processes = 0;
   for (const std::uint32_t root : roots) processes += forest.tree(static_cast<pid_t>(root)).size();
   std::optional<collect::Snapshot> snapshot;
-  if (processes > forest.leaders().size() / kFew) {
+  if (processes > forest.leaders().size() / kFew || roots.size() > kFewRoots) {
     TRY_ASSIGN(snapshot, collector_.snapshot());
   }
   diagnose::Names names;
@@ -123,12 +134,15 @@ Result<std::vector<Item>> Looking::look_again(const std::set<std::uint32_t>& roo
   return items;
 }
 
-// Of the mappings of what is below a root its tree shows what is shared only (collect/outline.h).
+// Of the plain mappings of what is below a root its tree shows nothing but addresses (collect/outline.h).
 void Looking::carry_up(const diagnose::Forest& forest) {
   auto is_of_memory = [](const Item& item) {
     return item.finding.verdict != Verdict::Ok &&
-           ((item.subject.starts_with("mapping ") && item.kind == "regular") ||
+           ((item.subject.starts_with("mapping ") && item.finding.code == "covered") ||
             item.finding.code == kTooManyMappings);
+  };
+  auto is_same = [](const Item& a, const Item& b) {
+    return a.pid == b.pid && a.subject == b.subject && a.finding.code == b.finding.code;
   };
   std::unordered_map<std::uint32_t, Diagnosed*> by_pid;
   for (Diagnosed& process : processes_)
@@ -138,8 +152,10 @@ void Looking::carry_up(const diagnose::Forest& forest) {
       if (!is_of_memory(item)) continue;
       for (const pid_t root : forest.above(static_cast<pid_t>(process.pid)))
         if (auto it = by_pid.find(static_cast<std::uint32_t>(root)); it != by_pid.end()) {
-          it->second->below.push_back(item);
-          it->second->below.back().root = it->first;
+          std::vector<Item>& below = it->second->below;
+          if (std::ranges::any_of(below, [&](const Item& known) { return is_same(known, item); })) continue;
+          below.push_back(item);
+          below.back().root = it->first;
         }
     }
 }

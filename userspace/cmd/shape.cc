@@ -35,10 +35,9 @@ Item item_of(const Error& error, std::uint32_t root, std::string code) {
   return item;
 }
 
-bool same(const std::vector<Item>& a, const std::vector<Item>& b) {
-  return std::ranges::equal(a, b, [](const Item& x, const Item& y) {
-    return x.pid == y.pid && x.finding.reason == y.finding.reason;
-  });
+bool has(const std::vector<Item>& items, const Item& item) {
+  return std::ranges::any_of(
+      items, [&](const Item& it) { return it.pid == item.pid && it.finding.reason == item.finding.reason; });
 }
 
 // Of a tree that went on while it was read, one reading may name what the next one did not find any more: a
@@ -76,8 +75,9 @@ std::vector<Item> find_lasting_shape(const Model& model, const std::vector<Speci
                                      const std::function<Result<Model>()>& again) {
   std::vector<Item> items = find_shape(model, special);
   if (items.empty()) return items;
-  Result<Model> second = again();
-  if (!second || !same(items, find_shape(*second, special))) items.clear();
+  const Result<Model> second = again();
+  const std::vector<Item> found = second ? find_shape(*second, special) : std::vector<Item>{};
+  std::erase_if(items, [&](const Item& item) { return !has(found, item); });
   return items;
 }
 

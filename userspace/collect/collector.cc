@@ -297,7 +297,8 @@ Result<void> Reading::mappings(const Group& group, bool in_full) {
   const std::size_t before = records_.size_bytes();
   if (snapshot_ != nullptr && !in_full) {
     TRY(snapshot_->append_outline(group.tgid, records_));
-    return walk_from(before);
+    TRY(walk_from(before));
+    return visible_files(group.mm_tid, before);
   }
   // By process: to_model() drops what threads with another descriptor table repeat. A thread's scope would
   // never end: task_vma_seq_get_next() leaves `tid` where it is and starts again from the last buffer's

@@ -13,8 +13,12 @@ bool may_be_plain(const vma_record& vma) {
          vma.userfaultfd == 0 && vma.memory_policy.present == 0 && vma.memory_policy.more_nodes == 0;
 }
 
+// What has no name any more, or one beginning with a dot, as file systems give to what is deleted and open,
+// may have another name in the tree, or there may be too much of it; on overlayfs only a look from outside
+// tells.
 bool is_plain(const file_record& file) {
-  return file.kind == FILE_KIND_REGULAR && file.locks == 0;
+  return file.kind == FILE_KIND_REGULAR && file.locks == 0 && (file.flags & FILE_BACKING) == 0 &&
+         (file.path.flags & PATH_UNLINKED) == 0 && file.inode.links != 0 && file.name[0] != '.';
 }
 
 }  // namespace

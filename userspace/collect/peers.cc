@@ -55,7 +55,9 @@ Result<UnixEnds> UnixEnds::read(const Programs& programs) {
       ends.add(head);
       return {};
     };
-    TRY(visit_all(link.get(), add, [&] { ends = {}; }));
+    TRY(visit_all(link.get(), add, [&] {
+      if (program == Program::DumpFiles) ends.forget_holders();
+    }));
   }
   return ends;
 }

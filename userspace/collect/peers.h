@@ -18,6 +18,8 @@ class UnixEnds {
  public:
   // Of what passes of DumpFiles, and of DumpTasks or ListTasks, say.
   void add(const record_head& head);
+  // A pass of DumpFiles begins anew.
+  void forget_holders() { holders_.clear(); }
   // Of the whole machine: every descriptor is looked at.
   static Result<UnixEnds> read(const Programs& programs);
 

@@ -62,22 +62,25 @@ class MachinePass::Cutting {
 };
 
 Result<MachinePass> MachinePass::take(const Programs& programs, Program program) {
-  return read(programs, program, false, [](const record_head&) { return true; });
+  return read(programs, program, false, [](const record_head&) { return true; }, [] {});
 }
 
 Result<MachinePass> MachinePass::take_for_all(const Programs& programs, Program program,
-                                              const std::function<bool(const record_head&)>& keeps) {
-  return read(programs, program, program == Program::DumpVmas, keeps);
+                                              const std::function<bool(const record_head&)>& keeps,
+                                              const std::function<void()>& again) {
+  return read(programs, program, program == Program::DumpVmas, keeps, again);
 }
 
 Result<MachinePass> MachinePass::read(const Programs& programs, Program program, bool outlines,
-                                      const std::function<bool(const record_head&)>& keeps) {
+                                      const std::function<bool(const record_head&)>& keeps,
+                                      const std::function<void()>& again) {
   MachinePass pass(program);
   std::optional<Cutting> cutting(std::in_place, pass, outlines);
   TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
   TRY(visit_all(
       link.get(), [&](const record_head& head) { return cutting->add(head, keeps(head)); },
       [&] {
+        again();
         pass.cuts_.clear();
         cutting.emplace(pass, outlines);
       }));
@@ -105,7 +108,10 @@ Result<Snapshot> Snapshot::take(const Programs& programs) {
            RECORD_SIGHAND;  // two thousand bytes of a process that nobody asks a running one about
   };
   for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
-    TRY_ASSIGN(MachinePass pass, MachinePass::take_for_all(programs, program, keeps));
+    auto again = [&] {
+      if (program == Program::DumpFiles) snapshot.ends_.forget_holders();
+    };
+    TRY_ASSIGN(MachinePass pass, MachinePass::take_for_all(programs, program, keeps, again));
     snapshot.passes_.push_back(std::move(pass));
   }
   return snapshot;

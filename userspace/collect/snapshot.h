@@ -20,9 +20,10 @@ namespace bpfckpt::collect {
 class MachinePass {
  public:
   static Result<MachinePass> take(const Programs& programs, Program program);
-  // Of records of which `keeps` is true; of mappings also the outline.
+  // Of records of which `keeps` is true; of mappings also the outline. `again`: it is asked anew of all.
   static Result<MachinePass> take_for_all(const Programs& programs, Program program,
-                                          const std::function<bool(const record_head&)>& keeps);
+                                          const std::function<bool(const record_head&)>& keeps,
+                                          const std::function<void()>& again);
 
   Program program() const { return program_; }
   // Appends what it said of the process, its leader first; nothing where there was no such process.
@@ -33,7 +34,8 @@ class MachinePass {
   class Cutting;
   explicit MachinePass(Program program) : program_(program) {}
   static Result<MachinePass> read(const Programs& programs, Program program, bool outlines,
-                                  const std::function<bool(const record_head&)>& keeps);
+                                  const std::function<bool(const record_head&)>& keeps,
+                                  const std::function<void()>& again);
 
   struct Cut {
     std::vector<PackedRecords::Run> leader, others, outline;

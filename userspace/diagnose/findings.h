@@ -37,8 +37,9 @@ Item about_process(std::uint32_t pid, std::string code, std::string reason);
 // The code of a finding that two looks at a running tree have to agree on.
 inline constexpr const char* kSharedWithSibling = "shared-with-sibling";
 
-// The code of what no second look changes: this bpfckpt is below the process.
+// Codes of what no second look changes: this bpfckpt is below the process; the first look could not be made.
 inline constexpr const char* kAboveBpfckpt = "bpfckpt";
+inline constexpr const char* kUnreadable = "unreadable";
 
 struct Scope {
   bool unsupported_only = true;  // leave out what is Ok, unless `notes` and there is a note

@@ -25,7 +25,8 @@ bool is_fleeting(const Item& item) {
 }
 
 bool may_pass(const Item& item) {
-  return (item.finding.verdict == kinds::Verdict::Unsupported && item.finding.code != kAboveBpfckpt) ||
+  return (item.finding.verdict == kinds::Verdict::Unsupported && item.finding.code != kAboveBpfckpt &&
+          item.finding.code != kUnreadable) ||
          is_fleeting(item);
 }
 

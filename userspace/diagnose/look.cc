@@ -103,8 +103,8 @@ Result<Model> look(Collector& collector, pid_t root) {
 }
 
 Result<Model> look(Collector& collector, const collect::Snapshot* snapshot, std::span<const pid_t> processes,
-                   Model spare) {
-  auto records = snapshot != nullptr ? collector.collect(processes, *snapshot, 1)
+                   std::size_t in_full, Model spare) {
+  auto records = snapshot != nullptr ? collector.collect(processes, *snapshot, in_full)
                                      : collector.collect(processes, Collector::Tasks::Running);
   TRY_ASSIGN(Model model, model_of(collector, std::move(records), processes.front(), std::move(spare)));
   TRY(kinds::look_up_targets(model));
