@@ -89,6 +89,7 @@ Presence probe_pidfd_autokill();
 Presence probe_shadow_stack();
 Presence probe_tagged_addresses();
 Presence probe_cpuid_faulting();
+Presence probe_speculation_choice();
 Presence probe_io_ports();
 Presence probe_local_descriptors();
 

@@ -283,6 +283,13 @@ Presence probe_cpuid_faulting() {
   const long enabled = ::syscall(SYS_arch_prctl, kGet, 0);
   return ::syscall(SYS_arch_prctl, kSet, enabled) == 0 ? yes() : no_errno();
 }
+Presence probe_speculation_choice() {
+  for (const int what : {PR_SPEC_STORE_BYPASS, PR_SPEC_INDIRECT_BRANCH}) {
+    const int state = ::prctl(PR_GET_SPECULATION_CTRL, what, 0, 0, 0);
+    if (state > 0 && (state & PR_SPEC_PRCTL) != 0) return yes();
+  }
+  return no("processor and kernel leave no choice");
+}
 Presence probe_io_ports() {
   return known(::syscall(SYS_ioperm, 0, 0, 0));
 }
