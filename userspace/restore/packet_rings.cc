@@ -93,6 +93,10 @@ class Loopback {
       return fail(Error::system("filter"));
     return {};
   }
+  // Long ones have no more than these bytes, if they can.
+  void shorten(std::int64_t most_bytes) {
+    long_bytes_ = std::clamp<std::int64_t>(most_bytes, kShortBytes, static_cast<std::int64_t>(long_bytes_));
+  }
   Result<void> send_short() { return send(kShortBytes); }
   Result<void> send_long() { return send(long_bytes_); }
 
@@ -194,9 +198,22 @@ class One {
     return {};
   }
 
+  // What a packet may have so that an empty block has room for it: one that has not goes to the next block,
+  // past an empty one that time has just begun.
+  std::int64_t room_of_block() const {
+    constexpr std::int64_t kHeads =
+        48 + 256;  // struct tpacket_block_desc; struct tpacket3_hdr and what is aligned
+    std::uint32_t reserve = 0;
+    socklen_t len = sizeof reserve;
+    ::getsockopt(fd_, SOL_PACKET, PACKET_RESERVE, &reserve, &len);
+    const pb::PacketRing& ring = socket_.receive_ring();
+    return std::int64_t{ring.block_bytes()} - ring.private_bytes() - reserve - kHeads;
+  }
+
   // A packet that has no room in a block is the first of the next one: the last block is left to time, by
   // which the kernel hands over what has packets.
   Result<void> turn_blocks(const RingLayout& layout, const char* memory, Loopback& loopback) {
+    loopback.shorten(room_of_block());
     const std::uint32_t last = socket_.receive_ring().position() - 1;
     auto taken = [&](std::uint32_t index) { return layout.status(memory, index) != TP_STATUS_KERNEL; };
     auto packets = [&](std::uint32_t index) -> std::uint32_t {
