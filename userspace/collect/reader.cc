@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kTries = 1000;
 
-// Calls `took` after each reading.
+// Calls `took` after each reading, whose records are still in the processor's cache.
 template <class Took>
 Result<void> read_pass(int link, Records& records, Took&& took) {
   const int raw = ::bpf_iter_create(link);
@@ -26,8 +26,18 @@ Result<void> read_pass(int link, Records& records, Took&& took) {
   }
 }
 
-Error no_slot() {
-  return Error::bug("BPF programs found no free slot to build records in");
+// Calls `read`, which reads a pass and notes whether a program found no free slot to build a record in, until
+// none did; `again` undoes what such a pass left.
+template <class Read, class Again>
+Result<void> read_whole(Read&& read, Again&& again) {
+  for (int i = 0; i < kTries; ++i) {
+    bool lost = false;
+    TRY(read(lost));
+    if (!lost) return {};
+    again();
+    ::sched_yield();
+  }
+  return fail(Error::bug("BPF programs found no free slot to build records in"));
 }
 
 }  // namespace
@@ -45,39 +55,35 @@ Result<Fd> make_link(int program, Scope scope) {
 
 Result<void> read_all(int link, Records& records) {
   const std::size_t before = records.size_bytes();
-  for (int i = 0; i < kTries; ++i) {
-    TRY(read_pass(link, records, [] { return Result<void>(); }));
-    bool lost = false;
-    TRY(records.for_each_from(before, [&](const record_head& head) -> Result<void> {
-      lost |= head.type == RECORD_LOST;
+  auto read = [&](bool& lost) {
+    std::size_t seen = before;
+    return read_pass(link, records, [&]() -> Result<void> {
+      TRY(records.for_each_from(seen, [&](const record_head& head) -> Result<void> {
+        lost |= head.type == RECORD_LOST;
+        return {};
+      }));
+      seen = records.size_bytes();
       return {};
-    }));
-    if (!lost) return {};
-    records.truncate(before);
-    ::sched_yield();
-  }
-  return fail(no_slot());
+    });
+  };
+  return read_whole(read, [&] { records.truncate(before); });
 }
 
 Result<void> visit_all(int link, const std::function<Result<void>(const record_head&)>& visit,
                        const std::function<void()>& again) {
   Records records;  // of one reading
   TRY(records.prepare(Records::kReadBytes));
-  for (int i = 0; i < kTries; ++i) {
-    bool lost = false;
-    TRY(read_pass(link, records, [&]() -> Result<void> {
+  auto read = [&](bool& lost) {
+    return read_pass(link, records, [&]() -> Result<void> {
       TRY(records.for_each([&](const record_head& head) -> Result<void> {
         lost |= head.type == RECORD_LOST;
         return lost ? Result<void>() : visit(head);
       }));
       records.clear();
       return {};
-    }));
-    if (!lost) return {};
-    again();
-    ::sched_yield();
-  }
-  return fail(no_slot());
+    });
+  };
+  return read_whole(read, again);
 }
 
 }  // namespace bpfckpt::collect

@@ -32,9 +32,10 @@ std::optional<Owner> owner_of(const record_head& head) {
 // Puts each record of a pass where it belongs.
 class MachinePass::Cutting {
  public:
-  Cutting(MachinePass& pass, bool outlines) : pass_(pass), outlines_(outlines) {}
+  // Begins anew.
+  Cutting(MachinePass& pass, bool outlines) : pass_(pass), outlines_(outlines) { pass_.cuts_.clear(); }
 
-  Result<void> add(const record_head& head, bool keep) {
+  Result<void> add(const record_head& head) {
     if (auto owner = owner_of(head)) {
       if (owner->tgid != tgid_) TRY(end());
       tgid_ = owner->tgid;
@@ -42,7 +43,6 @@ class MachinePass::Cutting {
       to_ = owner->leader ? &cut_->leader : &cut_->others;
     }
     if (to_ == nullptr) return fail(Error::bug("a record that belongs to no process"));
-    if (!keep) return {};
     TRY(pass_.records_.add(head, *to_));
     return outlines_ ? outline_.add(head, into_outline_) : Result<void>();
   }
@@ -62,28 +62,31 @@ class MachinePass::Cutting {
 };
 
 Result<MachinePass> MachinePass::take(const Programs& programs, Program program) {
-  return read(programs, program, false, [](const record_head&) { return true; }, [] {});
-}
-
-Result<MachinePass> MachinePass::take_for_all(const Programs& programs, Program program,
-                                              const std::function<bool(const record_head&)>& keeps,
-                                              const std::function<void()>& again) {
-  return read(programs, program, program == Program::DumpVmas, keeps, again);
-}
-
-Result<MachinePass> MachinePass::read(const Programs& programs, Program program, bool outlines,
-                                      const std::function<bool(const record_head&)>& keeps,
-                                      const std::function<void()>& again) {
   MachinePass pass(program);
-  std::optional<Cutting> cutting(std::in_place, pass, outlines);
+  std::optional<Cutting> cutting(std::in_place, pass, false);
   TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
   TRY(visit_all(
-      link.get(), [&](const record_head& head) { return cutting->add(head, keeps(head)); },
-      [&] {
-        again();
-        pass.cuts_.clear();
-        cutting.emplace(pass, outlines);
-      }));
+      link.get(), [&](const record_head& head) { return cutting->add(head); },
+      [&] { cutting.emplace(pass, false); }));
+  return pass;
+}
+
+Result<MachinePass> MachinePass::take(const Programs& programs, Program program, UnixEnds& ends) {
+  MachinePass pass(program);
+  const bool outlines = program == Program::DumpVmas;
+  std::optional<Cutting> cutting(std::in_place, pass, outlines);
+  TRY_ASSIGN(const Fd link, make_link(programs.fd(program), Scope::everything()));
+  auto visit = [&](const record_head& head) -> Result<void> {
+    // Two thousand bytes a process.
+    if (head.type == RECORD_SIGHAND) return {};
+    ends.add(head);
+    return cutting->add(head);
+  };
+  auto again = [&] {
+    if (program == Program::DumpFiles) ends.forget_holders();
+    cutting.emplace(pass, outlines);
+  };
+  TRY(visit_all(link.get(), visit, again));
   TRY(cutting->end());
   return pass;
 }
@@ -102,16 +105,8 @@ Result<void> MachinePass::append_outline(pid_t tgid, Records& records) const {
 
 Result<Snapshot> Snapshot::take(const Programs& programs) {
   Snapshot snapshot;
-  auto keeps = [&](const record_head& head) {
-    snapshot.ends_.add(head);
-    return head.type !=
-           RECORD_SIGHAND;  // two thousand bytes of a process that nobody asks a running one about
-  };
   for (Program program : {Program::DumpTasks, Program::DumpFiles, Program::DumpVmas}) {
-    auto again = [&] {
-      if (program == Program::DumpFiles) snapshot.ends_.forget_holders();
-    };
-    TRY_ASSIGN(MachinePass pass, MachinePass::take_for_all(programs, program, keeps, again));
+    TRY_ASSIGN(MachinePass pass, MachinePass::take(programs, program, snapshot.ends_));
     snapshot.passes_.push_back(std::move(pass));
   }
   return snapshot;

@@ -5,7 +5,6 @@
 
 #include <sys/types.h>
 
-#include <functional>
 #include <unordered_map>
 #include <vector>
 
@@ -20,10 +19,9 @@ namespace bpfckpt::collect {
 class MachinePass {
  public:
   static Result<MachinePass> take(const Programs& programs, Program program);
-  // Of records of which `keeps` is true; of mappings also the outline. `again`: it is asked anew of all.
-  static Result<MachinePass> take_for_all(const Programs& programs, Program program,
-                                          const std::function<bool(const record_head&)>& keeps,
-                                          const std::function<void()>& again);
+  // The same for a snapshot: without what nobody asks running processes about, and of mappings also the
+  // outline. What the records say of unix sockets is added to `ends`.
+  static Result<MachinePass> take(const Programs& programs, Program program, UnixEnds& ends);
 
   Program program() const { return program_; }
   // Appends what it said of the process, its leader first; nothing where there was no such process.
@@ -33,9 +31,6 @@ class MachinePass {
  private:
   class Cutting;
   explicit MachinePass(Program program) : program_(program) {}
-  static Result<MachinePass> read(const Programs& programs, Program program, bool outlines,
-                                  const std::function<bool(const record_head&)>& keeps,
-                                  const std::function<void()>& again);
 
   struct Cut {
     std::vector<PackedRecords::Run> leader, others, outline;
