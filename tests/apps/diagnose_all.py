@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`diagnose --all` says of each process what `diagnose -t` says of the tree that it is the root of: what it shares with its
 children is inside, with its parent outside, and what is not all right below it is held against it, too."""
+import atexit
 import json
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
@@ -58,6 +60,15 @@ elif what == 'names':
         libc.mmap(None, ctypes.c_size_t(8192), 1, 2, file, ctypes.c_long(0))
         os.close(file)
     child(map_the_other)
+elif what == 'covered':
+    def map_file():
+        path = sys.argv[2] + '/place/file'
+        file = os.open(path, os.O_CREAT | os.O_RDWR)
+        os.truncate(path, 8192)
+        libc.mmap(None, ctypes.c_size_t(8192), 1, 2, file, ctypes.c_long(0))
+        os.close(file)
+        child(lambda: None)                                                                     # which has the same mapping
+    child(map_file)
 elif what == 'lock':
     path = sys.argv[2] + '/locked'
     file = os.open(path, os.O_CREAT | os.O_RDWR)
@@ -72,12 +83,16 @@ elif what == 'session':
 print('READY', flush=True)
 time.sleep(1000)
 """
-EXPECTED = {"shared": 3, "below": 3, "memory": 3, "names": 2, "lock": 2, "namespace": 2, "session": 2}
+EXPECTED = {"shared": 3, "below": 3, "memory": 3, "names": 2, "covered": 3, "lock": 2, "namespace": 2, "session": 2}
 roots = {}
+place = os.path.join(ckpt.DIRECTORY, "place")
+os.mkdir(place)
 for name, count in EXPECTED.items():
     output = os.path.join(ckpt.DIRECTORY, name)
     roots[name] = ckpt.start([ckpt.need("python3"), "-c", PROGRAM, name, ckpt.DIRECTORY], output)
     ckpt.wait_until(name, lambda output=output, count=count: ckpt.read(output).count("READY") == count)
+subprocess.run(["mount", "-t", "tmpfs", "over", place], check=True)
+atexit.register(subprocess.run, ["umount", place], check=True)
 
 
 def diagnose(*words):
@@ -104,7 +119,8 @@ for name, root in roots.items():
         seen |= {(name, pid == root, code) for _, _, _, code in here}
 for one in (("shared", True, "file-locks"), ("shared", False, "file-lock-shared"), ("shared", False, "unix-outside"),
             ("shared", False, "sysv-shm-outside"), ("below", True, "landlock-ruleset"), ("memory", True, "link-remap"),
-            ("memory", False, "link-remap"), ("namespace", True, "namespaces")):
+            ("memory", False, "link-remap"), ("covered", True, "covered"), ("covered", False, "covered"),
+            ("namespace", True, "namespaces")):
     if one not in seen:
         ckpt.fail(f"{one} was not met: {sorted(seen)}")
 for one in (("names", True, "link-remap"), ("lock", True, "file-lock-shared"), ("shared", True, "file-lock-shared"),

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <ranges>
 #include <set>
-#include <unordered_map>
+#include <utility>
 
 #include "cmd/shape.h"
 #include "diagnose/lasting.h"
@@ -28,6 +30,13 @@ constexpr const char* kLinkRemap = "link-remap";
 
 const char* state_of(const TaskSummary& task) {
   return task.zombie() ? "zombie" : task.group_stopped() ? "stopped" : "running";
+}
+
+// What a tree shows of a process below its root only if that is looked at in full (collect/outline.h).
+bool is_of_plain_mappings(const Item& item) {
+  return item.finding.verdict != Verdict::Ok &&
+         ((item.subject.starts_with("mapping ") && item.finding.code == "covered") ||
+          item.finding.code == kTooManyMappings);
 }
 
 // The root's own, and what is not all right below it.
@@ -63,7 +72,6 @@ class Looking {
                     diagnose::Names& names, bool refused_only);
   Result<std::vector<Item>> look_more(const Model& model, pid_t root);
   Result<std::vector<Item>> look_again(const std::set<std::uint32_t>& roots);
-  void carry_up(const diagnose::Forest& forest);
 
   Collector& collector_;
   const DiagnoseOptions& options_;
@@ -71,6 +79,8 @@ class Looking {
   const bool refused_only_;
   std::vector<Diagnosed> processes_;
   std::set<std::uint32_t> gone_;
+  // Those of whose plain mappings there is something to tell, in each tree that has them.
+  std::set<pid_t> with_told_mappings_;
   Model spare_;
 };
 
@@ -84,21 +94,25 @@ Result<Looking::Seen> Looking::look(const diagnose::Forest& forest, const collec
     return seen;
   }
   const std::vector<pid_t> tree = forest.tree(root);
-  auto model = diagnose::look(collector_, snapshot, tree, 1, std::move(spare_));
-  if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
-  if (!model) {
-    seen.items.push_back(diagnose::about_process(root, diagnose::kUnreadable, model.error().message()));
+  const bool short_tells_all =
+      std::ranges::none_of(tree, [&](pid_t pid) { return pid != root && with_told_mappings_.contains(pid); });
+  auto lacks_name = [](const Item& item) { return item.finding.code == kLinkRemap; };
+  for (std::size_t in_full = short_tells_all ? 1 : tree.size();; in_full = tree.size()) {
+    auto model = diagnose::look(collector_, snapshot, tree, in_full, std::move(spare_));
+    if (!model && model.error().code() == Error::Code::TargetGone) return fail(std::move(model.error()));
+    if (!model) {
+      seen.items = {diagnose::about_process(root, diagnose::kUnreadable, model.error().message())};
+      return seen;
+    }
+    seen.items = find_all(*model, options_.policy, names, refused_only);
+    // What is mapped below may have the name that is looked for.
+    if (snapshot != nullptr && in_full < tree.size() && std::ranges::any_of(seen.items, lacks_name)) {
+      spare_ = std::move(*model);
+      continue;
+    }
+    seen.model = std::move(*model);
     return seen;
   }
-  seen.model = std::move(*model);
-  seen.items = find_all(*seen.model, options_.policy, names, refused_only);
-  auto lacks_name = [](const Item& item) { return item.finding.code == kLinkRemap; };
-  if (snapshot != nullptr && tree.size() > 1 && std::ranges::any_of(seen.items, lacks_name)) {
-    // What is mapped below may have the name that is looked for.
-    TRY_ASSIGN(seen.model, diagnose::look(collector_, snapshot, tree, tree.size(), {}));
-    seen.items = find_all(*seen.model, options_.policy, names, refused_only);
-  }
-  return seen;
 }
 
 Result<std::vector<Item>> Looking::look_more(const Model& model, pid_t root) {
@@ -134,60 +148,47 @@ Result<std::vector<Item>> Looking::look_again(const std::set<std::uint32_t>& roo
   return items;
 }
 
-// Of the plain mappings of what is below a root its tree shows nothing but addresses (collect/outline.h).
-void Looking::carry_up(const diagnose::Forest& forest) {
-  auto is_of_memory = [](const Item& item) {
-    return item.finding.verdict != Verdict::Ok &&
-           ((item.subject.starts_with("mapping ") && item.finding.code == "covered") ||
-            item.finding.code == kTooManyMappings);
-  };
-  auto is_same = [](const Item& a, const Item& b) {
-    return a.pid == b.pid && a.subject == b.subject && a.finding.code == b.finding.code;
-  };
-  std::unordered_map<std::uint32_t, Diagnosed*> by_pid;
-  for (Diagnosed& process : processes_)
-    if (!forest.is_above(static_cast<pid_t>(process.pid), ::getpid())) by_pid.emplace(process.pid, &process);
-  for (const Diagnosed& process : processes_)
-    for (const Item& item : process.items) {
-      if (!is_of_memory(item)) continue;
-      for (const pid_t root : forest.above(static_cast<pid_t>(process.pid)))
-        if (auto it = by_pid.find(static_cast<std::uint32_t>(root)); it != by_pid.end()) {
-          std::vector<Item>& below = it->second->below;
-          if (std::ranges::any_of(below, [&](const Item& known) { return is_same(known, item); })) continue;
-          below.push_back(item);
-          below.back().root = it->first;
-        }
-    }
-}
-
 Result<std::vector<Diagnosed>> Looking::all(diagnose::Names& names) {
   TRY_ASSIGN(const Moment moment, Moment::take(collector_));
-  std::vector<std::vector<Item>> more;  // of each process, what was looked at twice already
-  for (const TaskSummary& task : moment.forest.leaders()) {
+  // Trees before those that they are in: what is below a root is known when it is looked at.
+  const std::vector<TaskSummary>& leaders = moment.forest.leaders();
+  std::vector<std::pair<std::size_t, std::size_t>> order;  // processes of a tree, place of its root
+  for (std::size_t place = 0; place < leaders.size(); place++)
+    order.emplace_back(moment.forest.tree(static_cast<pid_t>(leaders[place].tgid)).size(), place);
+  std::ranges::sort(order);
+  struct Found {
+    Diagnosed process;
+    std::vector<Item> more;  // what was looked at twice already
+  };
+  std::map<std::size_t, Found> found;  // by place
+  for (const std::size_t place : order | std::views::values) {
+    const TaskSummary& task = leaders[place];
     const auto pid = static_cast<pid_t>(task.tgid);
     if (pid == ::getpid()) continue;
     auto seen = look(moment.forest, &moment.snapshot, pid, names, refused_only_);
     if (!seen) continue;
-    std::vector<Item> lasting;
+    Found one{{task.tgid, task.real_parent, task.comm, state_of(task), {}}, {}};
     if (seen->model) {
-      auto found = look_more(*seen->model, pid);
-      if (!found) continue;
-      lasting = std::move(*found);
+      auto more = look_more(*seen->model, pid);
+      if (!more) continue;
+      one.more = std::move(*more);
       spare_ = std::move(*seen->model);
     }
-    processes_.push_back({task.tgid, task.real_parent, task.comm, state_of(task), {}});
-    add(std::move(seen->items), processes_.back());
-    more.push_back(std::move(lasting));
+    add(std::move(seen->items), one.process);
+    for (const auto* items : {&one.process.items, &one.more})
+      if (std::ranges::any_of(*items, is_of_plain_mappings)) with_told_mappings_.insert(pid);
+    found.emplace(place, std::move(one));
   }
+  for (Found& one : found | std::views::values) processes_.push_back(std::move(one.process));
   std::vector<std::vector<Item>*> lists;
   for (Diagnosed& process : processes_) {
     lists.push_back(&process.items);
     lists.push_back(&process.below);
   }
   TRY(diagnose::keep_lasting(lists, [&](const auto& roots) { return look_again(roots); }));
-  for (std::size_t i = 0; i < processes_.size(); i++) add(std::move(more[i]), processes_[i]);
+  auto process = processes_.begin();
+  for (Found& one : found | std::views::values) add(std::move(one.more), *process++);
   std::erase_if(processes_, [&](const Diagnosed& process) { return gone_.contains(process.pid); });
-  carry_up(moment.forest);
   auto is_inside = [&](const Item& item, std::uint32_t pid) {
     return pid == item.root || moment.forest.is_above(static_cast<pid_t>(item.root), static_cast<pid_t>(pid));
   };

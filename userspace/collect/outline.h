@@ -2,8 +2,8 @@
 // The mappings of a process in short: where plain ones follow one another, one stands for all of them.
 //
 // Plain is what says the same of itself whatever tree the process is in: memory of its own, and regular files
-// that have their name and no locks. Where each process of the machine is looked at for itself, the trees
-// above it need no more of that than which addresses are in use.
+// that have their name and no locks. Where each process of the machine is looked at for itself, and there is
+// nothing to tell of that, the trees above it need no more of it than which addresses are in use.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "diagnose/forest.h"
 
-#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -32,16 +31,12 @@ std::vector<pid_t> Forest::tree(pid_t root) const {
 }
 
 bool Forest::is_above(pid_t pid, pid_t process) const {
-  const std::vector<pid_t> all = above(process);
-  return std::ranges::find(all, pid) != all.end();
-}
-
-std::vector<pid_t> Forest::above(pid_t process) const {
-  std::vector<pid_t> pids;
   auto it = parents_.find(process);
-  for (; it != parents_.end() && pids.size() < parents_.size(); it = parents_.find(it->second))
-    pids.push_back(it->second);
-  return pids;
+  for (std::size_t steps = 0; it != parents_.end() && steps < parents_.size(); steps++) {
+    if (it->second == pid) return true;
+    it = parents_.find(it->second);
+  }
+  return false;
 }
 
 }  // namespace bpfckpt::diagnose

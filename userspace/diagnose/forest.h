@@ -21,8 +21,6 @@ class Forest {
   std::vector<pid_t> tree(pid_t root) const;
   // Whether `pid` is one of what is above that process.
   bool is_above(pid_t pid, pid_t process) const;
-  // What is above it, the nearest first.
-  std::vector<pid_t> above(pid_t process) const;
 
  private:
   std::vector<TaskSummary> leaders_;

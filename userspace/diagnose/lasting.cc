@@ -40,6 +40,7 @@ bool same(const Item& a, const Item& b) {
          (a.finding.code != kSharedWithSibling || a.finding.reason == b.finding.reason);
 }
 
+// Whose trees have such items.
 std::set<std::uint32_t> roots_of(const std::vector<std::vector<Item>*>& lists, bool (*is)(const Item&)) {
   std::set<std::uint32_t> roots;
   for (const auto* items : lists)
@@ -48,17 +49,15 @@ std::set<std::uint32_t> roots_of(const std::vector<std::vector<Item>*>& lists, b
   return roots;
 }
 
-bool any(const std::vector<std::vector<Item>*>& lists, bool (*is)(const Item&)) {
-  return std::ranges::any_of(lists, [&](const auto* items) { return std::ranges::any_of(*items, is); });
-}
-
 }  // namespace
 
 Result<void> keep_lasting(const std::vector<std::vector<Item>*>& lists, const LookAgain& look_again) {
-  for (std::size_t look = 0; look < kPauses.size() && any(lists, may_pass); look++) {
-    const bool waits = any(lists, is_fleeting);
+  for (std::size_t look = 0; look < kPauses.size(); look++) {
+    const std::set<std::uint32_t> roots = roots_of(lists, may_pass);
+    if (roots.empty()) break;
+    const bool waits = !roots_of(lists, is_fleeting).empty();
     if (waits) std::this_thread::sleep_for(kPauses[look]);
-    TRY_ASSIGN(std::vector<Item> again, look_again(roots_of(lists, may_pass)));
+    TRY_ASSIGN(std::vector<Item> again, look_again(roots));
     std::erase_if(again, [](const Item& item) { return !may_pass(item); });
     std::ranges::sort(again, {}, process_of);
     std::size_t dropped = 0;
