@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <google/protobuf/stubs/logging.h>
-#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "cmd/check.h"
 #include "cmd/clean.h"
 #include "cmd/cli.h"
@@ -110,17 +109,6 @@ Result<int> run(const cli::Command& command) {
         return status;
       },
       command);
-}
-
-// Models of large trees are made and dropped one after the other: what one gave back, the next one takes,
-// without the page faults that it costs to return memory to the kernel and fetch it again in the frozen
-// window.
-void keep_freed_memory() {
-  ::mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);  // glibc's own limit
-  // Each freed run of 64 KiB would have the small blocks that are kept for quick reuse (beyond those of the
-  // thread's own cache) merged: a sixth of the processor time of 20,000 descriptors.
-  ::mallopt(M_MXFAST, 0);
 }
 
 int report(const Error& error, bool json) {

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "base/memory.h"
 #include "cmd/diagnose_all.h"
 #include "cmd/report.h"
 #include "cmd/shape.h"
@@ -357,6 +358,7 @@ void print_json(const std::vector<Diagnosed>& processes, const DiagnoseOptions& 
 }
 
 Result<int> run_diagnose(const DiagnoseOptions& options, std::ostream& out) {
+  put_heap_in_huge_pages();
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(const std::vector<SpecialMapping> special, collector.own_special_mappings());
   std::vector<Diagnosed> processes;

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "base/memory.h"
 #include "cmd/shape.h"
 #include "cmd/stages.h"
 #include "dump/dump.h"
@@ -31,6 +32,7 @@ void print_stats(const pb::Stats& stats, bool json, std::ostream& out) {
 }  // namespace
 
 Result<int> run_dump(const DumpOptions& options, std::ostream& out) {
+  put_heap_in_huge_pages();
   dump::Options dump;
   dump.root = static_cast<pid_t>(options.pid);
   dump.images_dir = options.common.images_dir;

@@ -2,24 +2,21 @@
 #include "collect/records.h"
 
 #include <cstring>
+#include <utility>
+
+#include "base/memory.h"
 
 namespace bpfckpt::collect {
 
 namespace {
 // Pieces double what is there, so that little is populated in vain.
 constexpr std::size_t kFirstPieceBytes = 256 << 10;
-constexpr std::size_t kLargestPieceBytes = 8 << 20;
-constexpr std::size_t kHugePageBytes = 2 << 20;
+constexpr std::size_t kLargestPieceBytes = kHugePageBytes;
 }  // namespace
 
 Result<void> Records::add_piece(std::size_t len_bytes) {
-  void* base = ::mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return fail(Error::system("mmap"));
-  pieces_.push_back({Mapping(base, len_bytes), 0});
-  // Populated: a page fault costs more than the reading of what comes into the page. Where the kernel cannot,
-  // it is the fault that costs.
-  if (len_bytes >= kHugePageBytes) ::madvise(base, len_bytes, MADV_HUGEPAGE);
-  ::madvise(base, len_bytes, MADV_POPULATE_WRITE);
+  TRY_ASSIGN(Mapping memory, map_populated(len_bytes));
+  pieces_.push_back({std::move(memory), 0});
   return {};
 }
 
