@@ -59,13 +59,36 @@ TEST_CASE("records are packed and unpacked") {
   CHECK(at == all.size());
 }
 
-TEST_CASE("what is no longer than its head stays small") {
+TEST_CASE("what is like a record before takes little more than what differs") {
   std::mt19937 random(1);
   collect::PackedRecords packed;
-  std::vector<collect::PackedRecords::Run> runs;
-  for (int i = 0; i < 10; i++) REQUIRE(packed.add(head_of(record_of(100, 0, random)), runs));
-  std::size_t words = 0;
-  for (const auto& run : runs) words += run.size();
-  CHECK(runs.size() == 1);
-  CHECK(words == 10 * 3);  // two masks and the head
+  std::vector<collect::PackedRecords::Run> first, again;
+  std::vector<std::vector<std::uint64_t>> files;
+  for (int inode = 0; inode < 10; inode++) {
+    files.push_back(record_of(100, 1, random));
+    auto& file = *reinterpret_cast<file_record*>(files.back().data());
+    file.head.type = RECORD_FILE;
+    file.kind = FILE_KIND_REGULAR;
+    REQUIRE(packed.add(file.head, first));
+  }
+  for (auto& record : files) {
+    reinterpret_cast<file_record*>(record.data())->position++;
+    REQUIRE(packed.add(head_of(record), again));
+  }
+  auto words_of = [](const std::vector<collect::PackedRecords::Run>& runs) {
+    std::size_t words = 0;
+    for (const auto& run : runs) words += run.size();
+    return words;
+  };
+  CHECK(words_of(first) == 10 * 3);  // which record it is like, and two masks
+  CHECK(words_of(again) == 10 * 4);
+
+  collect::Records records;
+  REQUIRE(collect::PackedRecords::append(again, records));
+  auto file = files.begin();
+  REQUIRE(records.for_each([&](const record_head& head) -> Result<void> {
+    CHECK(std::memcmp(&head, file++->data(), head.length) == 0);
+    return {};
+  }));
+  CHECK(file == files.end());
 }
