@@ -5,6 +5,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 
 #include <thread>
 
@@ -17,6 +18,8 @@ void cr::test() {
   uffdio_api api{UFFD_API, UFFD_FEATURE_THREAD_ID, 0};
   REQUIRE(::ioctl(fd, UFFDIO_API, &api) == 0);
   char* memory = map(kPages * kPage);
+  // Where every process is given huge pages, one would be there as a whole.
+  REQUIRE(::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0);
   fill(memory, 1);
   fill(memory + 300 * kPage, 2);
   // Present as the zero page.
@@ -25,6 +28,7 @@ void cr::test() {
   uffdio_register ask{
       {reinterpret_cast<std::uint64_t>(memory), kPages * kPage}, UFFDIO_REGISTER_MODE_MISSING, 0};
   REQUIRE(::ioctl(fd, UFFDIO_REGISTER, &ask) == 0);
+  REQUIRE(::prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) == 0);
   const int duplicate = ::dup(fd);
   const int idle = static_cast<int>(::syscall(SYS_userfaultfd, 0));  // no UFFDIO_API yet
   REQUIRE(duplicate >= 0 && idle >= 0);
