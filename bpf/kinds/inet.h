@@ -182,7 +182,7 @@ static __always_inline void fill_inet(struct sock *sk, struct inet_record *out)
 	out->local_port = read_member(__u16, inet, struct inet_sock, inet_sport);
 	out->bound_port = bpf_htons(read_member(__u16, common, struct sock_common___addresses, skc_num));
 	out->remote_port = read_member(__u16, common, struct sock_common___addresses, skc_dport);
-	if (sk->__sk_common.skc_family == AF_INET6_FAMILY) {
+	if (sk->__sk_common.skc_family == AF_INET6_FAMILY && bpf_core_field_exists(inet->pinet6)) {
 		v6 = read_member(const struct ipv6_pinfo *, inet, struct inet_sock, pinet6);
 		bpf_probe_read_kernel(out->local, 16, member_address(v6, struct ipv6_pinfo, saddr));
 		bpf_probe_read_kernel(out->bound, 16,

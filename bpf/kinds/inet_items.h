@@ -106,6 +106,12 @@ static __always_inline bool inet_is_udp(__u64 sock)
 	       (protocol == PROTOCOL_OF_UDP || protocol == PROTOCOL_OF_UDPLITE);
 }
 
+/* A function of its own: in the loop over the lists the offset would be taken before it is known to be there. */
+static __noinline const void *inet_v6_memberships(const struct inet_sock *inet)
+{
+	return BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
+}
+
 static __always_inline const void *inet_list_begin(__u64 sock, __u32 list)
 {
 	const struct inet_sock *inet = (const void *)sock;
@@ -114,9 +120,10 @@ static __always_inline const void *inet_list_begin(__u64 sock, __u32 list)
 	if (list == INET_LIST_V4)
 		return BPF_CORE_READ(inet, mc_list);
 	if (list == INET_LIST_V6) {
-		if (BPF_CORE_READ(inet, sk.__sk_common.skc_family) != AF_INET6_FAMILY)
+		if (BPF_CORE_READ(inet, sk.__sk_common.skc_family) != AF_INET6_FAMILY ||
+		    !bpf_core_field_exists(inet->pinet6)) /* CONFIG_IPV6 */
 			return NULL;
-		return BPF_CORE_READ(inet, pinet6, ipv6_mc_list);
+		return inet_v6_memberships(inet);
 	}
 	if (!inet_is_udp(sock))
 		return NULL;

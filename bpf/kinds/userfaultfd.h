@@ -44,6 +44,8 @@ static __always_inline void fill_userfaultfd(const struct file *file, struct use
 {
 	const struct userfaultfd_ctx *ctx = BPF_CORE_READ(file, private_data);
 
+	if (!bpf_core_field_exists(ctx->mm)) /* CONFIG_USERFAULTFD */
+		return;
 	out->mm = (__u64)BPF_CORE_READ(ctx, mm);
 	out->create_flags = BPF_CORE_READ(ctx, flags);
 	out->features = BPF_CORE_READ(ctx, features);
