@@ -288,9 +288,9 @@ struct ns_part {
 };
 BPFCKPT_SIZE(struct ns_part, 40);
 
-/* restart_block: which of the three views holds is told by `function` (an address in the kernel). */
+/* restart_block: which of the three views holds is told by the call, and of restart_syscall(2) by `function`. */
 struct restart_part {
-	__u64 function;
+	__u64 function;		/* enum restart_function */
 	__u64 futex_uaddr;
 	__u64 futex_time_ns;	/* absolute */
 	__u32 futex_val;

@@ -6,6 +6,7 @@
 #include "bpf/emit.h"
 #include "bpf/kernel_task.h"
 #include "bpf/mempolicy.h"
+#include "bpf/restart.h"
 
 /* Bytes of the affinity masks: set by the loader from the number of possible cpus. */
 const volatile __u32 cpu_mask_bytes = 8;
@@ -15,6 +16,8 @@ enum {
 	TASK_NO_NEW_PRIVS_BIT = 0,		/* PFA_NO_NEW_PRIVS in atomic_flags */
 	SYSCALL_WORK_USER_DISPATCH_BIT = 6,	/* include/linux/thread_info.h: SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH */
 	SECCOMP_FILTERS = 32768 / 5,		/* kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and a program each */
+	ERESTART_RESTARTBLOCK_ = 516,		/* include/linux/errno.h */
+	RESTART_SYSCALL_NUMBER = 219,		/* x86: restart_syscall(2) */
 	FEATURE_SHADOW_STACK = 1,		/* x86: include/uapi/asm/prctl.h, ARCH_SHSTK_SHSTK */
 };
 
@@ -43,12 +46,30 @@ static __always_inline void fill_namespaces(const struct task_struct *task, stru
 	ns->time_for_children = BPF_CORE_READ(proxy, time_ns_for_children, ns.inum);
 }
 
-static __always_inline void fill_restart(const struct task_struct *task, struct restart_part *out)
+/* A look into the kernel's symbols, which takes a microsecond. */
+static __always_inline __u64 restart_function(__u64 address)
 {
+	char name[32] = {};
+
+	if (BPF_SNPRINTF(name, sizeof(name), "%ps", address) < 0)
+		return RESTART_UNKNOWN;
+	if (!__builtin_memcmp(name, "hrtimer_nanosleep_restart", 25) ||
+	    !__builtin_memcmp(name, "posix_cpu_nsleep_restart", 24) ||
+	    !__builtin_memcmp(name, "alarm_timer_nsleep_restart", 26))
+		return RESTART_SLEEP;
+	if (!__builtin_memcmp(name, "futex_wait_restart", 18))
+		return RESTART_FUTEX;
+	return __builtin_memcmp(name, "do_restart_poll", 15) ? RESTART_UNKNOWN : RESTART_POLL;
+}
+
+static __always_inline void fill_restart(const struct task_struct *task, struct task_record *record)
+{
+	struct restart_part *out = &record->restart;
 	const struct restart_block *block = member_address(task, struct task_struct, restart_block);
 	const struct restart_block___v7 *v7 = (const void *)block;
 
-	out->function = (__u64)BPF_CORE_READ(block, fn);
+	if (record->ax == -ERESTART_RESTARTBLOCK_ && record->orig_ax == RESTART_SYSCALL_NUMBER)
+		out->function = restart_function((__u64)BPF_CORE_READ(block, fn));
 	out->futex_uaddr = (__u64)BPF_CORE_READ(block, futex.uaddr);
 	out->futex_time_ns = BPF_CORE_READ(block, futex.time);
 	out->futex_val = BPF_CORE_READ(block, futex.val);
@@ -258,7 +279,7 @@ static __always_inline void fill_task(struct task_struct *task, __u32 level, str
 	fill_segments(task, regs, record);
 	fill_seccomp(task, record);
 	fill_robust_and_rseq(task, record);
-	fill_restart(task, &record->restart);
+	fill_restart(task, record);
 	fill_namespaces(task, &record->ns);
 }
 

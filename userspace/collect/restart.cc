@@ -2,18 +2,15 @@
 // Four families of calls return -ERESTART_RESTARTBLOCK: the sleeps, futex(FUTEX_WAIT*) with a timeout, poll,
 // and nothing else (grep for set_restart_fn() in the kernel). Which one a thread is in is told by the call's
 // number, unless it was interrupted again inside restart_syscall(2) itself: then only restart_block.fn tells,
-// an address that is looked up in the kernel's symbols. That reading of some megabytes happens in this rare
-// case alone, and after the freeze.
+// which the iterator looks up (bpf/task.h).
 #include "collect/restart.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#include <cstdio>
-#include <cstring>
 #include <ctime>
-#include <memory>
-#include <string_view>
+
+#include "bpf/restart.h"
 
 namespace bpfckpt::collect {
 namespace {
@@ -22,22 +19,17 @@ constexpr std::int64_t kRestartBlock = -516;  // include/linux/errno.h: ERESTART
 
 enum class Family { None, Sleep, Futex, Poll };
 
-Family by_symbol(std::uint64_t address) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> symbols(std::fopen("/proc/kallsyms", "re"), std::fclose);
-  if (!symbols) return Family::None;
-  char line[512];
-  while (std::fgets(line, sizeof line, symbols.get()) != nullptr) {
-    unsigned long long at;
-    char type;
-    char name[256];
-    if (std::sscanf(line, "%llx %c %255s", &at, &type, name) != 3 || at != address) continue;
-    const std::string_view symbol = name;
-    if (symbol.contains("nanosleep_restart") || symbol.contains("nsleep_restart")) return Family::Sleep;
-    if (symbol.contains("futex_wait_restart")) return Family::Futex;
-    if (symbol.contains("do_restart_poll")) return Family::Poll;
-    return Family::None;
+Family by_function(std::uint64_t function) {
+  switch (function) {
+    case RESTART_SLEEP:
+      return Family::Sleep;
+    case RESTART_FUTEX:
+      return Family::Futex;
+    case RESTART_POLL:
+      return Family::Poll;
+    default:
+      return Family::None;
   }
-  return Family::None;
 }
 
 Family family(const task_record& task) {
@@ -50,7 +42,7 @@ Family family(const task_record& task) {
     case SYS_poll:
       return Family::Poll;
     case SYS_restart_syscall:
-      return by_symbol(task.restart.function);
+      return by_function(task.restart.function);
     default:
       return Family::None;
   }
