@@ -72,6 +72,7 @@ Presence probe_seccomp_listener();
 Presence probe_timer_ids();
 Presence probe_utilization_clamps();
 Presence probe_session_keyring();
+Presence probe_kernel_symbols();
 Presence probe_yama_tracers();
 Presence probe_apparmor();
 Presence probe_landlock();

@@ -184,6 +184,10 @@ Presence probe_session_keyring() {
   return can_join_session_keyring() ? yes() : no("not given");
 }
 
+Presence probe_kernel_symbols() {
+  return ::access("/proc/kallsyms", F_OK) == 0 ? yes() : no_errno();
+}
+
 Presence probe_yama_tracers() {
   if (::access("/proc/sys/kernel/yama", F_OK) != 0) return no("no Yama");
   return ptracer_relations() != 0 ? yes() : no("the kernel does not say where its list is");
