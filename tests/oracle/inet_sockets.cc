@@ -132,6 +132,9 @@ void make_sockets() {
 
 TEST_CASE("sockets of the Internet families") {
   REQUIRE_FEATURE(::system("ss -V > /dev/null 2>&1") == 0, "program ss");
+  const int v6 = ::socket(AF_INET6, SOCK_STREAM, 0);
+  REQUIRE_FEATURE(v6 >= 0, "ipv6");
+  ::close(v6);
   Target target(make_sockets);
   const auto shown = rows();
   const auto model = model_of(target.pid());

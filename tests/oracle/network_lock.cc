@@ -20,6 +20,7 @@
 #include "dump/lock_guardian.h"
 #include "dump/repair_guardian.h"
 #include "harness/skip.h"
+#include "kernel/probes.h"
 
 using namespace bpfckpt;
 using kernel::LockMethod;
@@ -240,8 +241,18 @@ void grows(LockMethod method, int family) {
   }
 }
 
+bool has_ipv6() {
+  return static_cast<bool>(Fd(::socket(AF_INET6, SOCK_STREAM, 0)));
+}
+
+// Of programs that are put there by netlink only trying tells.
+bool has_classifiers() {
+  return kernel::probe_clsact().there;
+}
+
 void check(LockMethod method) {
   for (int family : {AF_INET, AF_INET6}) {
+    if (family == AF_INET6 && !has_ipv6()) continue;
     CAPTURE(family);
     in_own_network([&] { drops_and_lets_go(method, family); });
     in_own_network([&] { outlives_its_process(method, family); });
@@ -263,6 +274,7 @@ TEST_CASE("network lock by tcx links") {
 }
 
 TEST_CASE("network lock by classifiers") {
+  REQUIRE_FEATURE(has_classifiers(), "clsact-classifiers");
   check(LockMethod::Clsact);
 }
 
@@ -298,6 +310,7 @@ TEST_CASE("a network lock that nobody keeps goes with its process") {
 TEST_CASE(
     "a network lock by classifiers that nobody keeps is ended, and a kept one is not, when its process is "
     "killed") {
+  REQUIRE_FEATURE(has_classifiers(), "clsact-classifiers");
   for (const bool kept : {false, true}) {
     CAPTURE(kept);
     in_own_network([kept] {
@@ -324,6 +337,7 @@ TEST_CASE(
 }
 
 TEST_CASE("neither guardian waits for the end of the other") {
+  REQUIRE_FEATURE(has_classifiers(), "clsact-classifiers");
   in_own_network([] {
     for (const bool lock_first : {false, true})
       for (const bool lock_goes_first : {false, true}) {
