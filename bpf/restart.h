@@ -3,6 +3,10 @@
 #ifndef BPFCKPT_RESTART_H
 #define BPFCKPT_RESTART_H
 
+enum {
+	ERESTART_RESTARTBLOCK_ = 516,	/* include/linux/errno.h */
+};
+
 /* All that set_restart_fn() is called with. */
 enum restart_function {
 	RESTART_UNKNOWN = 0,	/* or the thread is not in restart_syscall(2) */

@@ -16,7 +16,6 @@ enum {
 	TASK_NO_NEW_PRIVS_BIT = 0,		/* PFA_NO_NEW_PRIVS in atomic_flags */
 	SYSCALL_WORK_USER_DISPATCH_BIT = 6,	/* include/linux/thread_info.h: SYSCALL_WORK_BIT_SYSCALL_USER_DISPATCH */
 	SECCOMP_FILTERS = 32768 / 5,		/* kernel/seccomp.c: MAX_INSNS_PER_PATH, 4 and a program each */
-	ERESTART_RESTARTBLOCK_ = 516,		/* include/linux/errno.h */
 	RESTART_SYSCALL_NUMBER = 219,		/* x86: restart_syscall(2) */
 	FEATURE_SHADOW_STACK = 1,		/* x86: include/uapi/asm/prctl.h, ARCH_SHSTK_SHSTK */
 };
@@ -46,7 +45,7 @@ static __always_inline void fill_namespaces(const struct task_struct *task, stru
 	ns->time_for_children = BPF_CORE_READ(proxy, time_ns_for_children, ns.inum);
 }
 
-/* A look into the kernel's symbols, which takes a microsecond. */
+/* A look into the kernel's symbols, which says "0x..." where it has none. */
 static __always_inline __u64 restart_function(__u64 address)
 {
 	char name[32] = {};

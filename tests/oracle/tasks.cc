@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes and threads against /proc/PID/{status,stat,auxv,cgroup,...} and what the target set itself.
 #include <linux/auxvec.h>
+#include <linux/futex.h>
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -242,30 +244,48 @@ TEST_CASE("timers") {
   CHECK(process.obstacles().empty());
 }
 
-TEST_CASE("an interrupted sleep says what is left") {
-  pid_t pid = ::fork();
-  if (pid == 0) {
-    timespec long_time = {300, 0};
-    ::nanosleep(&long_time, nullptr);
-    ::_exit(0);
+TEST_CASE("an interrupted call says what is left") {
+  struct Call {
+    void (*wait)();
+    std::uint32_t number;
+  };
+  const Call calls[] = {{[] {
+                           const timespec long_time = {300, 0};
+                           ::nanosleep(&long_time, nullptr);
+                         },
+                         SYS_clock_nanosleep},
+                        {[] { ::poll(nullptr, 0, 300'000); }, SYS_poll},
+                        {[] {
+                           const timespec long_time = {300, 0};
+                           int word = 0;
+                           ::syscall(SYS_futex, &word, FUTEX_WAIT, 0, &long_time, nullptr, 0);
+                         },
+                         SYS_futex}};
+  for (const Call& call : calls) {
+    CAPTURE(call.number);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      call.wait();
+      ::_exit(0);
+    }
+    REQUIRE(::ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
+    for (int round = 0; round < 3; ++round) {  // from the second time on it is inside restart_syscall(2)
+      ::usleep(100'000);
+      REQUIRE(::ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+      REQUIRE(::waitpid(pid, nullptr, 0) == pid);
+      const auto model = model_of(pid);
+      const auto& thread = root_of(model).threads(0);
+      CAPTURE(round);
+      REQUIRE(thread.has_restart());
+      CHECK(thread.restart().call() == call.number);
+      CHECK(thread.restart().clock() == CLOCK_MONOTONIC);
+      CHECK(thread.restart().remaining_ns() > 250'000'000'000);
+      CHECK(thread.restart().remaining_ns() < 300'000'000'000);
+      ::ptrace(PTRACE_CONT, pid, 0, 0);
+    }
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
   }
-  REQUIRE(::ptrace(PTRACE_SEIZE, pid, 0, 0) == 0);
-  for (int round = 0; round < 2; ++round) {  // the second time it is inside restart_syscall(2)
-    ::usleep(100'000);
-    REQUIRE(::ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
-    REQUIRE(::waitpid(pid, nullptr, 0) == pid);
-    const auto model = model_of(pid);
-    const auto& thread = root_of(model).threads(0);
-    CAPTURE(round);
-    REQUIRE(thread.has_restart());
-    CHECK(thread.restart().call() == SYS_clock_nanosleep);
-    CHECK(thread.restart().args(0) == CLOCK_MONOTONIC);
-    CHECK(thread.restart().remaining_ns() > 250'000'000'000);
-    CHECK(thread.restart().remaining_ns() < 300'000'000'000);
-    ::ptrace(PTRACE_CONT, pid, 0, 0);
-  }
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
 }
 
 TEST_CASE("two hundred processes") {

@@ -15,36 +15,17 @@
 namespace bpfckpt::collect {
 namespace {
 
-constexpr std::int64_t kRestartBlock = -516;  // include/linux/errno.h: ERESTART_RESTARTBLOCK
-
-enum class Family { None, Sleep, Futex, Poll };
-
-Family by_function(std::uint64_t function) {
-  switch (function) {
-    case RESTART_SLEEP:
-      return Family::Sleep;
-    case RESTART_FUTEX:
-      return Family::Futex;
-    case RESTART_POLL:
-      return Family::Poll;
-    default:
-      return Family::None;
-  }
-}
-
-Family family(const task_record& task) {
+restart_function function_of(const task_record& task) {
   switch (task.orig_ax) {
     case SYS_nanosleep:
     case SYS_clock_nanosleep:
-      return Family::Sleep;
+      return RESTART_SLEEP;
     case SYS_futex:
-      return Family::Futex;
+      return RESTART_FUTEX;
     case SYS_poll:
-      return Family::Poll;
-    case SYS_restart_syscall:
-      return by_function(task.restart.function);
+      return RESTART_POLL;
     default:
-      return Family::None;
+      return static_cast<restart_function>(task.restart.function);
   }
 }
 
@@ -91,15 +72,15 @@ Restart poll(const restart_part& block) {
 }  // namespace
 
 std::optional<Restart> interrupted_call(const task_record& task) {
-  if (task.ax != kRestartBlock) return std::nullopt;
-  switch (family(task)) {
-    case Family::Sleep:
+  if (task.ax != -ERESTART_RESTARTBLOCK_) return std::nullopt;
+  switch (function_of(task)) {
+    case RESTART_SLEEP:
       return sleep(task.restart);
-    case Family::Futex:
+    case RESTART_FUTEX:
       return futex(task.restart);
-    case Family::Poll:
+    case RESTART_POLL:
       return poll(task.restart);
-    case Family::None:
+    case RESTART_UNKNOWN:
       return std::nullopt;
   }
   return std::nullopt;
