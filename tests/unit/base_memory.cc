@@ -3,6 +3,8 @@
 #include "base/memory.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
@@ -11,6 +13,9 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "harness/skip.h"
+#include "kernel/probes.h"
 
 using namespace bpfckpt;
 
@@ -31,8 +36,13 @@ bool has_huge_advice(const void* address) {
   return false;
 }
 
+bool is_unlimited(__rlimit_resource resource) {
+  rlimit limit{};
+  return ::getrlimit(resource, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+}
+
 bool knows_huge_pages() {
-  return std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled").good();
+  return kernel::probe_huge_page_advice().there;
 }
 
 }  // namespace
@@ -55,12 +65,25 @@ TEST_CASE("much memory comes in whole huge pages, a little in small ones") {
 
 TEST_CASE("the heap goes on in huge pages") {
   keep_freed_memory();
-  put_heap_in_huge_pages();
+  REQUIRE_FEATURE(knows_huge_pages(), "huge-page-advice");
+  REQUIRE_FEATURE(is_unlimited(RLIMIT_AS) && is_unlimited(RLIMIT_DATA), "machine: memory without limits");
+  CHECK(put_heap_in_huge_pages());
   std::vector<std::unique_ptr<char[]>> blocks;
   for (int i = 0; i < 64; i++) {
     blocks.push_back(std::make_unique<char[]>(64 << 10));
     std::memset(blocks.back().get(), i, 64 << 10);
   }
   // The last of 4 MiB: what was there before may be in small pages.
-  CHECK(has_huge_advice(blocks.back().get()) == knows_huge_pages());
+  CHECK(has_huge_advice(blocks.back().get()));
+}
+
+TEST_CASE("the heap is left alone where memory is rationed") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+  const rlimit rationed{rlim_t{1} << 40, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_AS, &rationed) == 0);
+  const void* end = ::sbrk(0);
+  CHECK(!put_heap_in_huge_pages());
+  CHECK(::sbrk(0) == end);
+  REQUIRE(::setrlimit(RLIMIT_AS, &before) == 0);
 }

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "base/memory.h"
+
 using namespace bpfckpt;
 
 namespace {
@@ -26,6 +28,12 @@ const record_head& head_of(const std::vector<std::uint64_t>& record) {
   return *reinterpret_cast<const record_head*>(record.data());
 }
 
+std::size_t words_of(const std::vector<collect::PackedRecords::Run>& runs) {
+  std::size_t words = 0;
+  for (const auto& run : runs) words += run.size();
+  return words;
+}
+
 }  // namespace
 
 TEST_CASE("records are packed and unpacked") {
@@ -36,14 +44,14 @@ TEST_CASE("records are packed and unpacked") {
   // Around the borders of masks, and more than one piece of memory.
   for (const std::size_t words : {1, 2, 63, 64, 65, 127, 128, 129, 1000, 3000})
     for (const unsigned one_in : {0u, 1u, 3u, 30u})
-      for (int i = 0; i < 20; i++) all.push_back(record_of(words, one_in, random));
+      for (int i = 0; i < 60; i++) all.push_back(record_of(words, one_in, random));
   std::size_t bytes = 0;
   for (const auto& record : all) {
     REQUIRE(packed.add(head_of(record), runs));
     REQUIRE(packed.add(head_of(all.front()), others));
     bytes += record.size() * 8;
   }
-  CHECK(bytes > 1 << 20);
+  CHECK(words_of(runs) * 8 > kHugePageBytes);
 
   collect::Records records;
   REQUIRE(collect::PackedRecords::append(runs, records));
@@ -60,11 +68,12 @@ TEST_CASE("records are packed and unpacked") {
 }
 
 TEST_CASE("what is like a record before takes little more than what differs") {
+  constexpr std::size_t kFiles = 2000;  // and as many patterns: more than one piece of memory
   std::mt19937 random(1);
   collect::PackedRecords packed;
   std::vector<collect::PackedRecords::Run> first, again;
   std::vector<std::vector<std::uint64_t>> files;
-  for (int inode = 0; inode < 10; inode++) {
+  for (std::size_t inode = 0; inode < kFiles; inode++) {
     files.push_back(record_of(100, 1, random));
     auto& file = *reinterpret_cast<file_record*>(files.back().data());
     file.head.type = RECORD_FILE;
@@ -75,13 +84,8 @@ TEST_CASE("what is like a record before takes little more than what differs") {
     reinterpret_cast<file_record*>(record.data())->position++;
     REQUIRE(packed.add(head_of(record), again));
   }
-  auto words_of = [](const std::vector<collect::PackedRecords::Run>& runs) {
-    std::size_t words = 0;
-    for (const auto& run : runs) words += run.size();
-    return words;
-  };
-  CHECK(words_of(first) == 10 * 3);  // which record it is like, and two masks
-  CHECK(words_of(again) == 10 * 4);
+  CHECK(words_of(first) == kFiles * 3);  // which record it is like, and two masks
+  CHECK(words_of(again) == kFiles * 4);
 
   collect::Records records;
   REQUIRE(collect::PackedRecords::append(again, records));

@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <climits>
@@ -38,12 +39,18 @@ Result<Mapping> map_small(std::size_t len_bytes) {
   return Mapping(base, len_bytes);
 }
 
+bool is_unlimited(__rlimit_resource resource) {
+  rlimit limit{};
+  return ::getrlimit(resource, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+}
+
 }  // namespace
 
 Result<Mapping> map_populated(std::size_t len_bytes) {
   auto memory = len_bytes > kHugePageBytes / 2
                     ? map_huge((len_bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes)
                     : map_small(len_bytes);
+  if (!memory) memory = map_small(len_bytes);
   if (memory) ::madvise(memory->data(), memory->size(), MADV_POPULATE_WRITE);
   return memory;
 }
@@ -56,20 +63,24 @@ void keep_freed_memory() {
   ::mallopt(M_MXFAST, 0);
 }
 
-void put_heap_in_huge_pages() {
+bool put_heap_in_huge_pages() {
   // glibc does so itself by a tunable (glibc.malloc.hugetlb), which the environment alone can set. The heap
-  // is made longer once; of that, only what is used is touched.
+  // is made longer once; of that, only what is used is touched. Where memory is rationed, what may not be
+  // needed is not taken.
+  if (!is_unlimited(RLIMIT_AS) || !is_unlimited(RLIMIT_DATA)) return false;
   constexpr int kMoreBytes = 256 << 20;
   constexpr std::size_t kBlockBytes = 1 << 20;  // more than there is
   constexpr int kDefaultTopPad = 128 << 10;
   ::mallopt(M_TOP_PAD, kMoreBytes);
-  auto* block = static_cast<std::byte*>(std::malloc(kBlockBytes));
+  auto* end_before = static_cast<std::byte*>(::sbrk(0));
+  // Written to, or the compiler leaves both calls out.
+  volatile auto* block = static_cast<std::byte*>(std::malloc(kBlockBytes));
+  if (block != nullptr) *block = std::byte{};
+  std::free(const_cast<std::byte*>(block));
   ::mallopt(M_TOP_PAD, kDefaultTopPad);
-  if (block == nullptr) return;
-  std::byte* begin = next_huge_page(block);
+  std::byte* begin = next_huge_page(end_before);
   const auto* end = static_cast<std::byte*>(::sbrk(0));
-  if (begin < end) ::madvise(begin, static_cast<std::size_t>(end - begin), MADV_HUGEPAGE);
-  std::free(block);
+  return begin < end && ::madvise(begin, static_cast<std::size_t>(end - begin), MADV_HUGEPAGE) == 0;
 }
 
 }  // namespace bpfckpt

@@ -23,7 +23,8 @@ Result<Mapping> map_populated(std::size_t len_bytes);
 // to the kernel and fetch it again in the frozen window.
 void keep_freed_memory();
 
-// What malloc(3) takes from the kernel from now on is in huge pages; after keep_freed_memory().
-void put_heap_in_huge_pages();
+// The next 256 MiB that malloc(3) takes for the main thread are in huge pages; after keep_freed_memory().
+// Returns false where they are not: the kernel has none, or there are limits on memory.
+bool put_heap_in_huge_pages();
 
 }  // namespace bpfckpt

@@ -21,6 +21,8 @@ class PackedRecords {
 
   // Adds to the last of `runs`, if that is where the last record went.
   Result<void> add(const record_head& record, std::vector<Run>& runs);
+  // Forgets all records but keeps the memory: runs mean nothing any more.
+  void clear() { memory_.clear(); }
   // Appends the records of runs as they were.
   static Result<void> append(const std::vector<Run>& runs, Records& records);
 

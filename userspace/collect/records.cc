@@ -9,7 +9,7 @@
 namespace bpfckpt::collect {
 
 namespace {
-// Pieces double what is there, so that little is populated in vain.
+// Pieces double what is there, up to a huge page, so that little is populated in vain.
 constexpr std::size_t kFirstPieceBytes = 256 << 10;
 constexpr std::size_t kLargestPieceBytes = kHugePageBytes;
 }  // namespace

@@ -33,7 +33,11 @@ std::optional<Owner> owner_of(const record_head& head) {
 class MachinePass::Cutting {
  public:
   // Begins anew.
-  Cutting(MachinePass& pass, bool outlines) : pass_(pass), outlines_(outlines) { pass_.cuts_.clear(); }
+  Cutting(MachinePass& pass, bool outlines) : pass_(pass), outlines_(outlines) {
+    pass_.cuts_.clear();
+    pass_.records_.clear();
+    pass_.outlines_.clear();
+  }
 
   Result<void> add(const record_head& head) {
     if (auto owner = owner_of(head)) {
