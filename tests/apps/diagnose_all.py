@@ -91,8 +91,9 @@ for name, count in EXPECTED.items():
     output = os.path.join(ckpt.DIRECTORY, name)
     roots[name] = ckpt.start([ckpt.need("python3"), "-c", PROGRAM, name, ckpt.DIRECTORY], output)
     ckpt.wait_until(name, lambda output=output, count=count: ckpt.read(output).count("READY") == count)
-subprocess.run(["mount", "-t", "tmpfs", "over", place], check=True)
-atexit.register(subprocess.run, ["umount", place], check=True)
+covers = subprocess.run(["mount", "-t", "tmpfs", "over", place]).returncode == 0
+if covers:
+    atexit.register(subprocess.run, ["umount", "-l", place], check=True)
 
 
 def diagnose(*words):
@@ -121,7 +122,7 @@ for one in (("shared", True, "file-locks"), ("shared", False, "file-lock-shared"
             ("shared", False, "sysv-shm-outside"), ("below", True, "landlock-ruleset"), ("memory", True, "link-remap"),
             ("memory", False, "link-remap"), ("covered", True, "covered"), ("covered", False, "covered"),
             ("namespace", True, "namespaces")):
-    if one not in seen:
+    if one not in seen and (covers or one[0] != "covered"):
         ckpt.fail(f"{one} was not met: {sorted(seen)}")
 for one in (("names", True, "link-remap"), ("lock", True, "file-lock-shared"), ("shared", True, "file-lock-shared"),
             ("shared", True, "unix-outside"), ("shared", True, "sysv-shm-outside")):
@@ -142,3 +143,5 @@ status, text = ckpt.run([ckpt.BPFCKPT, "diagnose", "--all"])
 (ruleset,) = (item for item in machine[roots["below"]]["below"] if item["code"] == "landlock-ruleset")
 if f"pid {ruleset['pid']} {ruleset['subject']}: " not in line:
     ckpt.fail(f"the line does not name what is below: {line}")
+if not covers:
+    ckpt.skip("machine: mounting a tmpfs")

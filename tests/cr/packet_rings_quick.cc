@@ -24,7 +24,7 @@ void cr::test() {
   for (unsigned i = 0; i + 1 < kBlocks; i++) {
     const std::string text = "before " + std::to_string(i);
     say(sender, text);
-    for (Blocks& ring : rings) CHECK_EQ(ring.take(), text + ".");
+    for (Blocks& ring : rings) REQUIRE(ring.take() == text + ".");
   }
 
   checkpoint_here();
@@ -33,6 +33,6 @@ void cr::test() {
   for (unsigned i = 0; i < 2 * kBlocks; i++) {
     const std::string text = "after " + std::to_string(i);
     say(sender, text);
-    for (Blocks& ring : rings) CHECK_EQ(ring.take(), text + ".");
+    for (Blocks& ring : rings) REQUIRE(ring.take() == text + ".");
   }
 }

@@ -69,7 +69,7 @@ struct Blocks {
   std::string take() {
     auto& status = block().hdr.bh1.block_status;
     for (int i = 0; (__atomic_load_n(&status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0; i++) {
-      if (i >= 5000) return "nothing";
+      if (i >= 5000 * patience()) return "nothing";
       ::usleep(1000);
     }
     std::string texts;
