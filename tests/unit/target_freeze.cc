@@ -109,6 +109,40 @@ TEST_CASE("a tree that forks and vforks all the time is caught") {
   }
 }
 
+TEST_CASE("the tree is read once more when all stand") {
+  // Its child is kept from the reader's eyes: the task stops when the second reading is over, and not before.
+  struct Vfork {
+    std::atomic<pid_t> child{0};
+    std::atomic<bool> ends{false};
+  };
+  Shared<Vfork> vfork;
+  Process process([&] {
+    if (::vfork() == 0) {
+      vfork->child = ::getpid();
+      while (!vfork->ends) ::usleep(1000);
+      ::_exit(0);
+    }
+    for (;;) ::pause();
+    return 0;
+  });
+  until([&] { return vfork->child != 0 && status_line(process.pid(), "State").starts_with("D"); });
+  int readings = 0;
+  std::string last;
+  auto read = [&]() -> Result<std::vector<TreeMember>> {
+    last = status_line(process.pid(), "State");
+    if (++readings == 2) vfork->ends = true;
+    TreeMember member{.tid = process.pid(), .tgid = process.pid()};
+    member.runs = !last.starts_with("t");
+    member.uninterruptible = last.starts_with("D");
+    return std::vector{member};
+  };
+  Waiter waiter;
+  const auto tree = freeze(waiter, read);
+  REQUIRE_MESSAGE(tree, tree.error().message());
+  CHECK(readings >= 3);
+  CHECK_MESSAGE(last.starts_with("t"), last);
+}
+
 TEST_CASE("freeze names who traces a task already") {
   Process process([] {
     for (;;) ::pause();

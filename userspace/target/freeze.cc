@@ -137,6 +137,8 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
   std::map<pid_t, Deadline> denied;  // and until when we ask again
   for (;;) {
     const Members before = std::move(tree.members_);
+    // One that ran while the tree was read has forked since, or waited for a zombie that is named.
+    const bool stood = std::ranges::all_of(tree.tasks_, [](auto& it) { return it.second.stopped(); });
     TRY_ASSIGN(tree.members_, read());
     bool fresh = has_lost_any(before, tree.members_);
     std::map<pid_t, Deadline> denied_now;
@@ -183,7 +185,7 @@ Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOp
 
     TRY_ASSIGN(const auto running, settle(tree.tasks_, std::min(deadline, within(kPatience))));
     const bool exiting = std::ranges::any_of(tree.members_, &TreeMember::exiting);
-    if (!fresh && !exiting && running.empty() && forget_replaced(tree.tasks_) == 0) break;
+    if (stood && !fresh && !exiting && running.empty() && forget_replaced(tree.tasks_) == 0) break;
     if (std::chrono::steady_clock::now() >= deadline) return fail(too_late(tree.members_, running));
     if (exiting) std::this_thread::sleep_for(kExitTime);
     if (!running.empty()) {

@@ -58,12 +58,12 @@ class FrozenTree {
   std::vector<TreeMember> members_;
 };
 
-// Stops every thread that `read` names, and reads again until it names nobody new and who exits has come to
-// the end of that: on its way a process has lost its memory and files, and cannot be waited for yet. A task
-// that waits for a vfork()ed child cannot stop before the child goes on: its children are let run a little
-// while between two attempts. Error (everything is let go): ETIMEDOUT, naming tasks and what they wait for as
-// far as it can be seen; Error::Unsupported: a task is traced by somebody else; Error::TargetGone: nobody is
-// left.
+// Stops every thread that `read` names, and reads again until all stood meanwhile, it names nobody new and
+// who exits has come to the end of that: on its way a process has lost its memory and files, and cannot be
+// waited for yet. A task that waits for a vfork()ed child cannot stop before the child goes on: its children
+// are let run a little while between two attempts. Error (everything is let go): ETIMEDOUT, naming tasks and
+// what they wait for as far as it can be seen; Error::Unsupported: a task is traced by somebody else;
+// Error::TargetGone: nobody is left.
 Result<FrozenTree> freeze(Waiter& waiter, const TreeReader& read, const FreezeOptions& options = {});
 
 }  // namespace bpfckpt::target
