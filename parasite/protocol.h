@@ -43,9 +43,10 @@ struct Header {
   uint64_t len_bytes;
   uint64_t gate_call;  // entries of the gate (x86_64/gate.S) in the target; dump only
   uint64_t gate_home;
-  uint64_t vdso;  // AT_SYSINFO_EHDR of the process that the stub was started in; restore only
+  uint64_t gate_spins;  // where a slot's scratch is 0
+  uint64_t vdso;        // AT_SYSINFO_EHDR of the process that the stub was started in; restore only
 };
-static_assert(sizeof(Header) == 48);
+static_assert(sizeof(Header) == 56);
 
 inline constexpr uint32_t kOwnedMax = 16;
 
@@ -74,11 +75,11 @@ struct GateScratch {
 };
 static_assert(sizeof(GateScratch) == 24);
 
-// How long a thread waits in the gate for bpfckpt before it goes home: long enough for a loaded machine to
-// get to the PTRACE_INTERRUPT that follows at once, short enough to be no harm to a target whose master died
-// just there.
+// How long a thread waits in the gate for bpfckpt before it goes home, unless it is told otherwise: long
+// enough for most machines to get to the PTRACE_INTERRUPT that follows at once, short enough to be no harm to
+// a target whose master died just there.
 inline constexpr int64_t kGateWaitS = 1;
-inline constexpr uint64_t kGateSpins = 20'000'000;
+inline constexpr uint64_t kGateSpinsPerS = 20'000'000;
 
 // Entry::nr below zero.
 enum Operation : int32_t {

@@ -60,7 +60,7 @@ inline int64_t clone_into(int64_t clone_args, int64_t size, const Slot* slot) {
 // Into the gate, to unmap the area and then to be found there by ptrace. If nobody comes, the gate goes home.
 [[noreturn]] inline void leave_and_park(const Header& header, const Slot& slot) {
   register uint64_t to_unmap asm("r14") = 0;
-  register uint64_t spins asm("r13") = kGateSpins;
+  register uint64_t spins asm("r13") = header.gate_spins;
   asm volatile("mov %[frame], %%rsp\n jmp *%[gate]"
                :
                : [frame] "r"(slot.frame), [gate] "r"(header.gate_call), "a"((long)kSysMunmap),

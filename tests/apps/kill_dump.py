@@ -90,8 +90,8 @@ while killed < ROUNDS:
     if completed > 10 * ROUNDS:
         ckpt.fail(f"only {killed} dumps were caught alive")
     alive(pids, f"after round {number}")
-    # What stands in the target may take the gate's tenth of a second to go home.
-    ckpt.wait_until("the target to be as it was", lambda: facts(pids) == before, 5)
+    # Who stands in its gate takes a second to go home, on its way out five.
+    ckpt.wait_until("the target to be as it was", lambda: facts(pids) == before, 60)
     if os.path.exists(os.path.join(images, "manifest")):
         status, text = ckpt.run([ckpt.BPFCKPT, "verify", "-D", images])
         if status != 0:

@@ -150,10 +150,11 @@ class Victim {
 
   pid_t pid() const { return process_.pid(); }
 
-  // Empty: it goes on, whole. Tried for a while: a gate waits for half a second before it goes home.
+  // Empty: it goes on, whole. Tried for a while: a gate waits for a second before it goes home, on a busy
+  // machine longer.
   std::string check() const {
     std::string complaint;
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       complaint = complaint_now();
       if (complaint.empty() || complaint.starts_with("!")) break;
       std::this_thread::sleep_for(10ms);

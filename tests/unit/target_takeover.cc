@@ -244,6 +244,56 @@ TEST_CASE("a dropped parasite cures, even out of a call that does not end") {
   until([&] { return snapshot(process.pid()) == before; });
 }
 
+TEST_CASE("who waits in its gate in vain goes home, whole, and waits longer where it is told so") {
+  Process process([] {
+    for (;;) ::pause();
+    return 0;
+  });
+  const auto is_in = [&](long call) {
+    return victim::text_of(proc(process.pid(), "syscall")).starts_with(fmt::format("{} ", call));
+  };
+  until([&] { return is_in(SYS_pause); });
+  const std::string before = snapshot(process.pid());
+  const auto vdso = victim::vdso_of(process.pid());
+  {
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    const auto state = task->state(true);
+    auto parasite =
+        InjectedParasite::begin(*task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 1s});
+    REQUIRE_MESSAGE(parasite, parasite.error().message());
+    until([&] { return is_in(SYS_pause); });
+    const auto placed = parasite->place();
+    REQUIRE(!placed);
+    CHECK(placed.error().code() == Error::Code::Conflict);
+  }
+  until([&] { return snapshot(process.pid()) == before; });
+  {
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    const auto state = task->state(true);
+    auto parasite = InjectedParasite::begin(
+        *task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 120s, .leave_wait = 60s});
+    REQUIRE_MESSAGE(parasite, parasite.error().message());
+    until([&] { return is_in(SYS_rt_sigtimedwait); });
+    std::this_thread::sleep_for(1500ms);
+    const auto placed = parasite->place();
+    REQUIRE_MESSAGE(placed, placed.error().message());
+    REQUIRE(parasite->begin_cure());
+    until([&] { return is_in(SYS_rt_sigtimedwait); });
+    std::this_thread::sleep_for(1500ms);
+    const auto cured = parasite->cure();
+    CHECK_MESSAGE(cured, cured.error().message());
+  }
+  until([&] { return snapshot(process.pid()) == before; });
+}
+
 TEST_CASE("what has no mapping to spare is refused and stays whole") {
   Process process([] {
     rlimit none{.rlim_cur = 1, .rlim_max = 1};

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "dump/aio_rings.h"
+#include "parasite/protocol.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -17,6 +18,8 @@ constexpr std::chrono::milliseconds kAioPatience{1000};
 
 // How long the tree runs before it is caught again.
 constexpr std::array kPauses = {2ms, 5ms, 10ms, 20ms, 30ms, 50ms, 70ms, 100ms, 100ms, 100ms};
+// How long its threads wait in their gates for us at first, and where that was too short.
+constexpr std::chrono::seconds kGateWait{parasite::kGateWaitS}, kLongGateWait{10};
 
 Result<void> catch_once(const Catching& with, pb::Stats& stats, CaughtTree& caught) {
   caught.frozen.restart();
@@ -35,19 +38,33 @@ Result<void> catch_once(const Catching& with, pb::Stats& stats, CaughtTree& caug
   return {};
 }
 
+Result<void> take_over(CaughtTree& caught, std::chrono::seconds gate_wait, pb::Stats& stats) {
+  Stopwatch stage;
+  TRY(caught.tree->read_threads(caught.model));
+  stats.set_threads_us(stage.lap_us());
+  TRY(caught.tree->inject(caught.model, gate_wait));
+  stats.set_parasites_us(stage.lap_us());
+  return {};
+}
+
 }  // namespace
 
 Result<void> catch_tree(const Catching& with, const std::function<Result<void>(const Model&)>& judge,
                         pb::Stats& stats, CaughtTree& caught) {
+  std::chrono::seconds gate_wait = kGateWait;
   for (auto pause = kPauses.begin();; ++pause) {
     TRY(catch_once(with, stats, caught));
     const Stopwatch judging;
-    Result<void> judged = judge(caught.model);
+    Result<void> done = judge(caught.model);
     stats.set_model_us(judging.us());
-    if (judged || pause == kPauses.end()) return judged;
-    log::debug("caught again in {} ms: {}", pause->count(), judged.error().message());
+    if (done) {
+      done = take_over(caught, gate_wait, stats);
+      if (done || done.error().code() != Error::Code::Conflict) return done;
+      gate_wait = kLongGateWait;
+    }
+    if (pause == kPauses.end()) return done;
+    log::debug("caught again in {} ms: {}", pause->count(), done.error().message());
     TRY(with.connections.unlock());
-    caught.tree->release();
     caught.tree.reset();
     std::this_thread::sleep_for(*pause);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first steps of the frozen window: the tree stands still, its connections are locked, what BPF says of
-// it is known.
+// The first steps of the frozen window: the tree stands still, its connections are locked, what BPF and
+// ptrace say of it is known, and a parasite is in every process that can take one.
 #pragma once
 
 #include <chrono>
@@ -33,9 +33,10 @@ struct Catching {
 };
 
 // Fills `caught`. What `judge` refuses may be there at one moment and not at the next (a connection that
-// nobody has accepted yet), since a look at the running tree found nothing: the tree is let go and caught
-// again, some times, before the refusal is the answer. On an error the tree goes on when `caught` goes, whose
-// connections the caller gives up before.
+// nobody has accepted yet), since a look at the running tree found nothing; and who was sent into its gate
+// may have gone home, where this machine is too busy to get back to it. The tree is let go and caught again,
+// some times, before that is the answer. On an error the tree goes on when `caught` goes, whose connections
+// the caller gives up before.
 Result<void> catch_tree(const Catching& with, const std::function<Result<void>(const Model&)>& judge,
                         pb::Stats& stats, CaughtTree& caught);
 

@@ -211,11 +211,8 @@ Result<pb::Stats> dump(const Options& options) {
   TakenTree& tree = *caught.tree;
   Model& model = caught.model;
   Stopwatch stage;
-  TRY(tree.read_threads(model));
-  stats.set_threads_us(stage.lap_us());
-  TRY(tree.inject(model));
   TRY(ask_processes(tree, model));
-  stats.set_parasites_us(stage.lap_us());
+  stats.set_parasites_us(stats.parasites_us() + stage.lap_us());
   TRY(take_aio_events(model));
   TRY(take_pages(tree, model, writer, pages, stats));
   stats.set_pages_us(stage.lap_us());

@@ -12,9 +12,11 @@
 namespace bpfckpt::dump {
 namespace {
 
-// A thread waits in the gate for parasite::kGateWaitS, then it goes home: so many are sent there before the
-// first one is fetched.
+// A thread waits in the gate for a time, then it goes home: so many are sent there before the first one is
+// fetched.
 constexpr std::size_t kSentAtOnce = 64;
+// On the way out nothing can be tried again: all that was taken would be of no use.
+constexpr std::chrono::seconds kLeaveWait{5};
 
 std::string siginfo_bytes(const siginfo_t& info) {
   return {reinterpret_cast<const char*>(&info), sizeof info};
@@ -138,7 +140,7 @@ Result<void> TakenTree::read_threads(Model& model) {
   return {};
 }
 
-Result<void> TakenTree::inject(const Model& model) {
+Result<void> TakenTree::inject(const Model& model, std::chrono::seconds gate_wait) {
   ModelIndex index(model);
   std::map<std::uint32_t, pid_t> hosts;  // by address space: whose parasite brought the gate
   std::vector<pid_t> sent;               // into the gate, and not placed yet
@@ -160,6 +162,8 @@ Result<void> TakenTree::inject(const Model& model) {
     injection.restart = restart_of(thread);
     auto host = hosts.find(process.mm_id());
     injection.gate_in_place = host != hosts.end();
+    injection.gate_wait = gate_wait;
+    injection.leave_wait = kLeaveWait;
     auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
     // Of a process that is gone nothing can be read from outside, either; and what stands in the code of a
     // bpfckpt that was killed is home in a moment, but would never be after a restore.
@@ -212,11 +216,18 @@ target::InjectedParasite* TakenTree::parasite(std::uint32_t pid) {
 }
 
 Result<void> TakenTree::cure() {
-  for (auto& [pid, parasite] : parasites_) TRY(parasite.begin_cure(), "pid {}", pid);
-  for (auto& [pid, guest] : guests_) TRY(guest.parasite.begin_cure(), "pid {}", pid);
-  for (auto& [pid, guest] : guests_) TRY(guest.parasite.cure(), "pid {}", pid);
+  std::vector<std::pair<pid_t, target::InjectedParasite*>> all;
+  for (auto& [pid, guest] : guests_) all.emplace_back(pid, &guest.parasite);
+  const std::size_t guests = all.size();
+  for (auto& [pid, parasite] : parasites_) all.emplace_back(pid, &parasite);
+  for (std::size_t begin = 0; begin < all.size();) {
+    // Guests are home before any host leaves: they go through its gate.
+    const std::size_t end = std::min(begin + kSentAtOnce, begin < guests ? guests : all.size());
+    for (std::size_t i = begin; i < end; i++) TRY(all[i].second->begin_cure(), "pid {}", all[i].first);
+    for (std::size_t i = begin; i < end; i++) TRY(all[i].second->cure(), "pid {}", all[i].first);
+    begin = end;
+  }
   guests_.clear();
-  for (auto& [pid, parasite] : parasites_) TRY(parasite.cure(), "pid {}", pid);
   parasites_.clear();
   return {};
 }

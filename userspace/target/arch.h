@@ -83,7 +83,8 @@ inline constexpr std::uint64_t kRedZone = 128;
 struct GateCall {
   RemoteAddress gate;
   RemoteAddress frame;
-  RemoteAddress scratch;          // 0: spin
+  RemoteAddress scratch;  // 0: spin
+  std::uint64_t spins = 0;
   std::uint64_t unmap_bytes = 0;  // of the result, if nobody comes; 0: nothing
   long nr = 0;
   std::array<std::uint64_t, 6> args{};

@@ -49,7 +49,7 @@ class Area {
   // apart from the stub's own page at 0x10000. `robust` outlives the area.
   static Result<Area> create(RobustList& robust, RemoteAddress base, std::span<const SlotGeometry> slots);
   // Dump: over `backing`, which the target has mapped at `base`, size_for(slots) long. Mode is kModeDump or
-  // kModeDumpBare; gate_* are addresses in the target.
+  // kModeDumpBare; gate_* are addresses in the target. The header's gate_spins are the caller's to set.
   static Result<Area> over(RobustList& robust, Fd backing, RemoteAddress base,
                            std::span<const SlotGeometry> slots, parasite::Mode mode, RemoteAddress gate_call,
                            RemoteAddress gate_home);

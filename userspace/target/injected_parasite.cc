@@ -22,7 +22,7 @@ namespace bpfckpt::target {
 namespace {
 
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
-constexpr std::chrono::milliseconds kStopTime{5000};
+constexpr std::chrono::milliseconds kStopTime{10'000};
 constexpr std::chrono::milliseconds kCureTime{10'000};
 // Between the continuation that a signal frame restores and what we write: room for its patch.
 constexpr std::uint64_t kPatchRoom = 64;
@@ -41,6 +41,10 @@ bool in_a_blob(pid_t pid, RemoteAddress pc) {
   if (pc - page >= parasite::blob().size()) return false;
   const auto magic = read_object<std::uint64_t>(pid, page + parasite::kMagicOffset);
   return magic && *magic == parasite::kMagic;
+}
+
+std::uint64_t spins(std::chrono::seconds wait) {
+  return static_cast<std::uint64_t>(wait.count()) * parasite::kGateSpinsPerS;
 }
 
 void short_pause(int attempt) {
@@ -72,6 +76,7 @@ InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept
   give_up("replaced");
   task_ = std::exchange(other.task_, nullptr);
   robust_ = other.robust_;
+  sent_ = other.sent_;
   state_ = std::move(other.state_);
   injection_ = other.injection_;
   stage_ = std::exchange(other.stage_, Stage::None);
@@ -80,6 +85,7 @@ InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept
   gate_before_ = std::move(other.gate_before_);
   frame_ = other.frame_;
   scratch_ = other.scratch_;
+  spins_ = other.spins_;
   stack_before_ = std::move(other.stack_before_);
   area_ = std::move(other.area_);
   other.area_.reset();
@@ -94,7 +100,10 @@ InjectedParasite::~InjectedParasite() {
 
 void InjectedParasite::give_up(const char* what) noexcept {
   if (stage_ == Stage::None) return;
-  if (auto done = abandon(); !done)
+  auto done = abandon();
+  if (!done && done.error().code() == Error::Code::Conflict)
+    log::debug("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
+  else if (!done)
     log::error("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
 }
 
@@ -125,6 +134,7 @@ Result<InjectedParasite> InjectedParasite::begin(SeizedTask& task, RobustList& r
   // Registers first: from here on the way leads home, and sigreturn unblocks what is blocked next.
   TRY(task.set_registers(map));
   TRY(task.set_blocked(kAllSignals));
+  parasite.sent_.restart();
   TRY(task.resume());
   return parasite;
 }
@@ -164,7 +174,7 @@ Result<void> InjectedParasite::build_way_home() {
 }
 
 Result<void> InjectedParasite::build_frame_below(const Continuation& home, RemoteAddress top) {
-  parasite::GateScratch scratch{.no_signals = 0, .wait_s = parasite::kGateWaitS, .wait_ns = 0};
+  parasite::GateScratch scratch{.no_signals = 0, .wait_s = injection_.gate_wait.count(), .wait_ns = 0};
   const RemoteAddress scratch_at((top.value() - sizeof scratch) & ~std::uint64_t{15});
   arch::SignalFrame frame = arch::build_frame(home.registers, state_.xstate, state_.sigmask, scratch_at);
   if (injection_.altstack.contains(top - 1) && frame.at < injection_.altstack.start)
@@ -177,6 +187,7 @@ Result<void> InjectedParasite::build_frame_below(const Continuation& home, Remot
   frame_ = frame.frame;
   // A filter may forbid rt_sigtimedwait() once we are dead and it is no longer suspended.
   scratch_ = injection_.seccomp ? RemoteAddress() : scratch_at;
+  spins_ = spins(injection_.gate_wait);
   return {};
 }
 
@@ -193,6 +204,7 @@ Registers InjectedParasite::call_registers(long nr, std::array<std::uint64_t, 6>
   return arch::enter_gate(state_.registers, {.gate = gate_,
                                              .frame = frame_,
                                              .scratch = scratch_,
+                                             .spins = spins_,
                                              // Without a filter to fear only.
                                              .unmap_bytes = injection_.seccomp ? 0 : unmap_bytes,
                                              .nr = nr,
@@ -210,14 +222,24 @@ Result<std::int64_t> InjectedParasite::finish_call() {
     const RemoteAddress pc = arch::program_counter(registers);
     const bool still_in_blob = area_ && area_->range().contains(pc);
     if (state == arch::GateState::Elsewhere && !still_in_blob) {
-      stage_ = Stage::None;  // it is home, by itself
-      return fail(Error::conflict(fmt::format(
-          "task {} went on by itself: this machine is too busy to get back to it in time", task_->tid())));
+      TRY(is_home());
+      return fail(Error::conflict(
+          fmt::format("task {} went on by itself: this machine was too busy to get back to it for {} ms",
+                      task_->tid(), sent_.us() / 1000)));
     }
     TRY(task_->resume());
     short_pause(attempt);
   }
   return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
+}
+
+// It went home by itself, and is stopped on its way from there. The gate has unmapped the area and restored
+// mask and registers; what stays are some bytes on a dead stack and the code of the gate.
+Result<void> InjectedParasite::is_home() {
+  stage_ = Stage::None;
+  if (state_.dispatch.mode != 0) TRY(task_->set_syscall_user_dispatch(state_.dispatch));
+  if (injection_.seccomp) TRY(task_->set_options(0));
+  return {};
 }
 
 Result<void> InjectedParasite::place() {
@@ -244,6 +266,7 @@ Result<void> InjectedParasite::place() {
   const SlotView slot = area_->slot(0);
   slot.slot->frame = frame_.value();
   slot.slot->scratch = scratch_.value();
+  area_->header().gate_spins = spins(injection_.leave_wait);
   TRY(task_->set_registers(arch::enter_blob(state_.registers, {.area = base,
                                                                .area_len_bytes = area_->range().size(),
                                                                .slot = slot.address,
@@ -256,8 +279,14 @@ Result<void> InjectedParasite::place() {
 // --- Getting out.
 
 Result<void> InjectedParasite::begin_cure() {
+  if (scratch_.value() != 0 && injection_.leave_wait != injection_.gate_wait) {
+    const parasite::GateScratch scratch{
+        .no_signals = 0, .wait_s = injection_.leave_wait.count(), .wait_ns = 0};
+    TRY(write_memory(injection_.pid, scratch_, std::as_bytes(std::span(&scratch, 1))));
+  }
   Batch leave = batch();
   leave.leave();
+  sent_.restart();
   TRY(leave.submit());
   leaving_ = true;
   return {};
@@ -292,6 +321,7 @@ Result<void> InjectedParasite::put_back() {
 // One call through the gate, from wherever the thread is stopped.
 Result<std::int64_t> InjectedParasite::call(long nr, std::array<std::uint64_t, 6> args) {
   TRY(task_->set_registers(call_registers(nr, args, 0)));
+  sent_.restart();
   TRY(task_->resume());
   return finish_call();
 }

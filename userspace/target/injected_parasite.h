@@ -26,11 +26,14 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <vector>
 
 #include "base/result.h"
+#include "base/stopwatch.h"
+#include "parasite/protocol.h"
 #include "target/arch.h"
 #include "target/area.h"
 #include "target/batch.h"
@@ -49,6 +52,10 @@ struct Injection {
   SlotGeometry slot = kLeaderSlot;
   // For a further thread of a process whose leader is taken already; cure it before the leader.
   bool gate_in_place = false;
+  // How long the thread waits for us in the gate before it goes home by itself: on its way in, and out. On a
+  // machine that is busy enough it takes us seconds to get back to it.
+  std::chrono::seconds gate_wait{parasite::kGateWaitS};
+  std::chrono::seconds leave_wait{parasite::kGateWaitS};
 };
 
 class TaskWatch : public Watch {
@@ -70,7 +77,8 @@ class InjectedParasite {
   static Result<InjectedParasite> begin(SeizedTask& task, RobustList& robust, const ThreadState& state,
                                         const Injection& injection);
   // Steps 3 and 4; the blob then runs. On error (ENOMEM: the target has all the mappings it may have, or its
-  // RLIMIT_AS is reached) the task is as it was, stopped.
+  // RLIMIT_AS is reached) the task is as it was, stopped. Error::Conflict: it waited in vain (gate_wait),
+  // went home and is stopped somewhere on its way from there.
   Result<void> place();
 
   InjectedParasite(InjectedParasite&& other) noexcept;
@@ -83,7 +91,7 @@ class InjectedParasite {
   SeizedTask& task() const { return *task_; }
 
   // Step 5. Precondition of begin_cure(): no batch is under way. After cure() the task is stopped, as before
-  // begin().
+  // begin(). Error::Conflict: as for place() (leave_wait).
   Result<void> begin_cure();
   Result<void> cure();
 
@@ -112,6 +120,7 @@ class InjectedParasite {
   // Registers for a call through the gate; after it and the result.
   Registers call_registers(long nr, std::array<std::uint64_t, 6> args, std::uint64_t unmap_bytes) const;
   Result<std::int64_t> finish_call();
+  Result<void> is_home();
   Result<std::int64_t> call(long nr, std::array<std::uint64_t, 6> args);
   Result<void> put_back();
   Result<void> abandon();
@@ -123,10 +132,12 @@ class InjectedParasite {
   Injection injection_;
   Stage stage_ = Stage::None;
   bool leaving_ = false;
+  Stopwatch sent_;  // when the thread went into the gate
   RemoteAddress gate_;
   std::vector<std::byte> gate_before_;
   RemoteAddress frame_;
   RemoteAddress scratch_;
+  std::uint64_t spins_ = 0;  // in the gate, without a scratch
   std::vector<Saved> stack_before_;
   std::optional<Area> area_;
   RemoteAddress pair_;  // of begin_receive()

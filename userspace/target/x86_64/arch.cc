@@ -300,7 +300,7 @@ Registers enter_gate(const Registers& base, const GateCall& call) {
   registers.r8 = call.args[4];
   registers.r9 = call.args[5];
   registers.rbx = call.scratch.value();
-  registers.r13 = parasite::kGateSpins;
+  registers.r13 = call.spins;
   registers.r14 = call.unmap_bytes;
   return registers;
 }

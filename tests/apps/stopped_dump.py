@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A bpfckpt that gets no processor for a while, at any moment of a dump: the dump succeeds all the same, and the tree goes
+on."""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+import ckpt
+
+PROGRAM = """
+import os, sys, time
+children = []
+for i in range(30):
+    children.append(os.fork())
+    if children[-1] == 0:
+        break
+if 0 not in children:
+    print('READY', flush=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(.01)
+if 0 not in children:
+    for child in children:
+        if os.waitpid(child, 0)[1] != 0:
+            sys.exit(1)
+"""
+GATE = "128 "  # rt_sigtimedwait(), in which a target waits for bpfckpt on its way in and out
+STOPPED_S = 1.5  # longer than a target waits on its way in
+
+if ckpt.NO_CHECKPOINT:
+    ckpt.skip("a checkpoint")
+
+
+def comes_to_gate(dump, pid, times):
+    """Waits until the process is in its gate for the `times`th time; false if the dump ended before."""
+    while True:
+        for inside in [True] if times == 1 else [True, False]:
+            while ckpt.read(f"/proc/{pid}/syscall").startswith(GATE) != inside:
+                if dump.poll() is not None:
+                    return False
+        times -= 1
+        if times == 0:
+            return True
+
+
+def comes_to_any_moment(dump):
+    time.sleep(rng.uniform(0, length_s))
+    return dump.poll() is None
+
+
+work = ckpt.DIRECTORY
+rng = random.Random(11)
+go_on = os.path.join(work, "go_on")
+app = ckpt.Checkpointed([ckpt.need("python3"), "-c", PROGRAM, go_on])
+app.wait_text("READY")
+ckpt.wait_until("all processes", lambda: len(app.tree()) == 31)
+pids = app.tree()
+
+
+def start_dump(images):
+    os.makedirs(images)
+    return ckpt.start_dump(
+        app.pid, images, "-R", "-v4", "-o", "dump.log", spoiled="it is stopped", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+undisturbed = start_dump(os.path.join(work, "first"))
+begin = time.monotonic()
+if undisturbed.wait() != 0:
+    ckpt.fail(f"an undisturbed dump exits with {undisturbed.returncode}: {undisturbed.stderr.read().decode()}")
+length_s = time.monotonic() - begin
+moments = {
+    "on the way in": lambda dump: comes_to_gate(dump, pids[-1], 1),
+    "on the way out": lambda dump: comes_to_gate(dump, pids[-1], 2),
+    "anywhere": comes_to_any_moment,
+}
+for number in range(4):
+    for name, comes in moments.items():
+        images = os.path.join(work, f"{name} {number}")
+        dump = start_dump(images)
+        came = comes(dump)
+        dump.send_signal(signal.SIGSTOP)
+        time.sleep(STOPPED_S if came else 0)
+        dump.send_signal(signal.SIGCONT)
+        error = dump.stderr.read().decode(errors="replace")
+        if dump.wait() != 0:
+            ckpt.fail(f"round {number}, stopped {name}: dump exits with {dump.returncode}: {error}")
+        again = ckpt.read(os.path.join(images, "dump.log")).count("caught again")
+        print(f"round {number}: {name if came else 'not'} stopped, caught again {again} times", flush=True)
+        status, text = ckpt.run([ckpt.BPFCKPT, "verify", "-D", images])
+        if status != 0:
+            ckpt.fail(f"round {number}, stopped {name}: {text}")
+        subprocess.run(["rm", "-rf", images], check=True)
+if app.tree() != pids:
+    ckpt.fail(f"{pids} became {app.tree()}")
+open(go_on, "w").close()
+app.finish()
