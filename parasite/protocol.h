@@ -76,10 +76,9 @@ struct GateScratch {
 static_assert(sizeof(GateScratch) == 24);
 
 // How long a thread waits in the gate for bpfckpt before it goes home, unless it is told otherwise: long
-// enough for most machines to get to the PTRACE_INTERRUPT that follows at once, short enough to be no harm to
-// a target whose master died just there.
+// enough for most machines to get to the PTRACE_INTERRUPT that follows at once, short enough to be little
+// harm to a target whose master died just there.
 inline constexpr int64_t kGateWaitS = 1;
-inline constexpr uint64_t kGateSpinsPerS = 20'000'000;
 
 // Entry::nr below zero.
 enum Operation : int32_t {

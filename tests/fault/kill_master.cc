@@ -212,11 +212,14 @@ Result<void> take_and_cure(Waiter& waiter, RobustList& robust, const Victims& vi
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     TRY(tasks[i].stop(within(10s)));
     TRY_ASSIGN(const ThreadState state, tasks[i].state(true));
+    // Still on its way home from the last master.
+    auto home =
+        InjectedParasite::check_home(tasks[i], state.registers, victims[i]->pid(), victims[i]->vdso());
+    if (!home && home.error().code() == Error::Code::Conflict) continue;
+    if (!home) return home;
     auto parasite = InjectedParasite::begin(
         tasks[i], robust, state,
         {.pid = victims[i]->pid(), .vdso = victims[i]->vdso(), .restart = victims[i]->restart()});
-    // Still on its way home from the last master.
-    if (!parasite && parasite.error().code() == Error::Code::Conflict) continue;
     if (!parasite) return fail(std::move(parasite.error()));
     parasites.push_back(std::move(*parasite));
   }

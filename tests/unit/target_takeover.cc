@@ -40,6 +40,7 @@ InjectedParasite take(SeizedTask& task, RobustList& robust, Injection injection 
   injection.vdso = victim::vdso_of(task.tid());
   auto state = task.state(true);
   REQUIRE(state);
+  REQUIRE(InjectedParasite::check_home(task, state->registers, injection.pid, injection.vdso));
   auto parasite = InjectedParasite::begin(task, robust, *state, injection);
   REQUIRE_MESSAGE(parasite, parasite.error().message());
   const auto placed = parasite->place();
@@ -292,6 +293,79 @@ TEST_CASE("who waits in its gate in vain goes home, whole, and waits longer wher
     CHECK_MESSAGE(cured, cured.error().message());
   }
   until([&] { return snapshot(process.pid()) == before; });
+}
+
+// Its rounds are counted in a register and in memory: who is set back has lost some here and not there.
+TEST_CASE("who went home by itself is not touched any more") {
+  struct Count {
+    std::atomic<std::uint64_t> rounds{0};
+    std::atomic<bool> set_back{false};
+  };
+  Shared<Count> count;
+  Process process([&] {
+    for (std::uint64_t own = 0;; ++own)
+      if (count->rounds.fetch_add(1) != own) count->set_back = true;
+    return 0;
+  });
+  until([&] { return count->rounds > 1000; });
+  const std::string before = snapshot(process.pid());
+  const auto vdso = victim::vdso_of(process.pid());
+  std::uint64_t frozen_at = 0;
+  const auto runs = [&] { return count->rounds > frozen_at + 1000; };
+  SUBCASE("on its way in") {
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    frozen_at = count->rounds;
+    const auto state = task->state(true);
+    const auto parasite =
+        InjectedParasite::begin(*task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 1s});
+    REQUIRE_MESSAGE(parasite, parasite.error().message());
+    until(runs);
+  }
+  SUBCASE("on its way out") {
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    frozen_at = count->rounds;
+    auto parasite = take(*task, robust);
+    REQUIRE(parasite.begin_cure());
+    until(runs);
+  }
+  SUBCASE("or waits for the next one") {
+    // The first bpfckpt is killed on the way in.
+    Process killed([&] {
+      Waiter waiter;
+      RobustList robust;
+      auto task = SeizedTask::seize(waiter, process.pid());
+      if (!task->stop(within(5s))) return 1;
+      const auto state = task->state(true);
+      const auto parasite = InjectedParasite::begin(*task, robust, *state,
+                                                    {.pid = process.pid(), .vdso = vdso, .gate_wait = 3600s});
+      ::raise(SIGKILL);
+      return 1;
+    });
+    CHECK(WIFSIGNALED(killed.join()));
+    until([&] { return status_line(process.pid(), "SigBlk") != "0000000000000000"; });
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    const auto state = task->state(true);
+    const auto home = InjectedParasite::check_home(*task, state->registers, process.pid(), vdso);
+    REQUIRE(!home);
+    CHECK(home.error().code() == Error::Code::Conflict);
+    const auto now = task->state(true);
+    CHECK(InjectedParasite::check_home(*task, now->registers, process.pid(), vdso));
+    frozen_at = count->rounds;
+  }
+  until([&] { return runs() && snapshot(process.pid()) == before; });
+  CHECK(!count->set_back);
 }
 
 TEST_CASE("what has no mapping to spare is refused and stays whole") {

@@ -59,7 +59,9 @@ Result<void> catch_tree(const Catching& with, const std::function<Result<void>(c
     stats.set_model_us(judging.us());
     if (done) {
       done = take_over(caught, gate_wait, stats);
-      if (done || done.error().code() != Error::Code::Conflict) return done;
+      const bool again = !done && (done.error().code() == Error::Code::Conflict ||
+                                   done.error().code() == Error::Code::TargetGone);
+      if (!again) return done;
       gate_wait = kLongGateWait;
     }
     if (pause == kPauses.end()) return done;

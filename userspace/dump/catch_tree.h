@@ -34,9 +34,9 @@ struct Catching {
 
 // Fills `caught`. What `judge` refuses may be there at one moment and not at the next (a connection that
 // nobody has accepted yet), since a look at the running tree found nothing; and who was sent into its gate
-// may have gone home, where this machine is too busy to get back to it. The tree is let go and caught again,
-// some times, before that is the answer. On an error the tree goes on when `caught` goes, whose connections
-// the caller gives up before.
+// may have gone home, and on, where this machine is too busy to get back to it. The tree is let go and caught
+// again, some times, before that is the answer. On an error the tree goes on when `caught` goes, whose
+// connections the caller gives up before.
 Result<void> catch_tree(const Catching& with, const std::function<Result<void>(const Model&)>& judge,
                         pb::Stats& stats, CaughtTree& caught);
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/log.h"
@@ -15,8 +16,9 @@ namespace {
 // A thread waits in the gate for a time, then it goes home: so many are sent there before the first one is
 // fetched.
 constexpr std::size_t kSentAtOnce = 64;
-// On the way out nothing can be tried again: all that was taken would be of no use.
-constexpr std::chrono::seconds kLeaveWait{5};
+// On the way out nothing can be tried again: all that was taken would be of no use. And who goes home by
+// itself under seccomp leaves its area behind.
+constexpr std::chrono::seconds kLongWait{10};
 
 std::string siginfo_bytes(const siginfo_t& info) {
   return {reinterpret_cast<const char*>(&info), sizeof info};
@@ -141,11 +143,17 @@ Result<void> TakenTree::read_threads(Model& model) {
 }
 
 Result<void> TakenTree::inject(const Model& model, std::chrono::seconds gate_wait) {
+  struct Candidate {
+    pid_t pid;
+    std::uint32_t mm_id;
+    target::SeizedTask* task;
+    const target::ThreadState* state;
+    target::Injection injection;
+  };
   ModelIndex index(model);
-  std::map<std::uint32_t, pid_t> hosts;  // by address space: whose parasite brought the gate
-  std::vector<pid_t> sent;               // into the gate, and not placed yet
+  std::vector<Candidate> candidates;
+  std::optional<Error> away;
   for (const pb::Process& process : model.tasks.processes()) {
-    pid_t pid = static_cast<pid_t>(process.pid());
     const pb::AddressSpace* mm = index.address_space(process.mm_id());
     const pb::Thread& thread = living_thread(process);
     pid_t tid = static_cast<pid_t>(thread.tid());
@@ -160,31 +168,42 @@ Result<void> TakenTree::inject(const Model& model, std::chrono::seconds gate_wai
                             target::RemoteAddress(thread.sigaltstack().sp() + thread.sigaltstack().size())};
     injection.seccomp = thread.seccomp_mode() != 0;
     injection.restart = restart_of(thread);
-    auto host = hosts.find(process.mm_id());
-    injection.gate_in_place = host != hosts.end();
-    injection.gate_wait = gate_wait;
-    injection.leave_wait = kLeaveWait;
-    auto parasite = target::InjectedParasite::begin(*task, *robust_, state->second, injection);
-    // Of a process that is gone nothing can be read from outside, either; and what stands in the code of a
-    // bpfckpt that was killed is home in a moment, but would never be after a restore.
-    if (!parasite && (parasite.error().code() == Error::Code::TargetGone ||
-                      parasite.error().code() == Error::Code::Conflict))
-      return fail(std::move(parasite.error()).in(fmt::format("pid {}", pid)));
+    injection.gate_wait = injection.seccomp ? kLongWait : gate_wait;
+    injection.leave_wait = kLongWait;
+    pid_t pid = static_cast<pid_t>(process.pid());
+    auto home =
+        target::InjectedParasite::check_home(*task, state->second.registers, injection.pid, injection.vdso);
+    if (!home) away = std::move(home.error()).in(fmt::format("pid {}", pid));
+    candidates.push_back({pid, process.mm_id(), task, &state->second, std::move(injection)});
+  }
+  // What stands in the code of a bpfckpt that was killed is home in a moment, but would never be after a
+  // restore.
+  if (away) return fail(std::move(*away));
+
+  std::map<std::uint32_t, pid_t> hosts;  // by address space: whose parasite brought the gate
+  std::vector<pid_t> sent;               // into the gate, and not placed yet
+  for (Candidate& it : candidates) {
+    auto host = hosts.find(it.mm_id);
+    it.injection.gate_in_place = host != hosts.end();
+    auto parasite = target::InjectedParasite::begin(*it.task, *robust_, *it.state, it.injection);
+    // Of a process that is gone nothing can be read from outside, either.
+    if (!parasite && parasite.error().code() == Error::Code::TargetGone)
+      return fail(std::move(parasite.error()).in(fmt::format("pid {}", it.pid)));
     if (!parasite) {
-      log::warn("pid {}: read from outside: {}", pid, parasite.error().message());
+      log::warn("pid {}: read from outside: {}", it.pid, parasite.error().message());
       continue;
     }
     if (host != hosts.end()) {
-      guests_.emplace(pid, Guest{host->second, std::move(*parasite)});
+      guests_.emplace(it.pid, Guest{host->second, std::move(*parasite)});
     } else {
-      hosts.emplace(process.mm_id(), pid);
-      parasites_.emplace(pid, std::move(*parasite));
+      hosts.emplace(it.mm_id, it.pid);
+      parasites_.emplace(it.pid, std::move(*parasite));
     }
-    sent.push_back(pid);
+    sent.push_back(it.pid);
     if (sent.size() < kSentAtOnce) continue;
     TRY(place(sent));
     sent.clear();
-    std::erase_if(hosts, [&](const auto& it) { return !parasites_.contains(it.second); });
+    std::erase_if(hosts, [&](const auto& host) { return !parasites_.contains(host.second); });
   }
   return place(sent);
 }

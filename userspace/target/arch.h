@@ -90,9 +90,14 @@ struct GateCall {
   std::array<std::uint64_t, 6> args{};
 };
 Registers enter_gate(const Registers& base, const GateCall& call);
-// Where a thread stopped that was sent into the gate at `gate`.
-enum class GateState { NotYet, Done, Elsewhere };
+// Where a thread stopped that was sent into the gate at `gate`: before its system call, behind it with its
+// result, on its way home, or there.
+enum class GateState { NotYet, Done, Leaving, Elsewhere };
 GateState gate_state(const Registers& registers, RemoteAddress gate, std::int64_t& result);
+// Registers for a thread that waits in the gate (Done) to go home at once.
+Registers leave_gate(const Registers& registers, RemoteAddress gate);
+// How many rounds of the gate's loop a second has on this processor.
+std::uint64_t gate_spins_per_second();
 // Registers to make rt_sigreturn(2) through the gate at once.
 Registers enter_sigreturn(const Registers& base, RemoteAddress gate, RemoteAddress frame);
 // Registers to start the blob with (parasite/ARCH/blob_start.S).

@@ -44,11 +44,11 @@ bool in_a_blob(pid_t pid, RemoteAddress pc) {
 }
 
 std::uint64_t spins(std::chrono::seconds wait) {
-  return static_cast<std::uint64_t>(wait.count()) * parasite::kGateSpinsPerS;
+  return static_cast<std::uint64_t>(wait.count()) * arch::gate_spins_per_second();
 }
 
 void short_pause(int attempt) {
-  const timespec time{.tv_sec = 0, .tv_nsec = std::min(attempt, 50) * 20'000L};
+  const timespec time{.tv_sec = 0, .tv_nsec = std::min(attempt, 500) * 20'000L};
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
 }
 
@@ -77,10 +77,10 @@ InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept
   task_ = std::exchange(other.task_, nullptr);
   robust_ = other.robust_;
   sent_ = other.sent_;
+  since_sent_ = other.since_sent_;
   state_ = std::move(other.state_);
   injection_ = other.injection_;
   stage_ = std::exchange(other.stage_, Stage::None);
-  leaving_ = other.leaving_;
   gate_ = other.gate_;
   gate_before_ = std::move(other.gate_before_);
   frame_ = other.frame_;
@@ -101,10 +101,53 @@ InjectedParasite::~InjectedParasite() {
 void InjectedParasite::give_up(const char* what) noexcept {
   if (stage_ == Stage::None) return;
   auto done = abandon();
-  if (!done && done.error().code() == Error::Code::Conflict)
+  const bool expected = !done && (done.error().code() == Error::Code::Conflict ||
+                                  done.error().code() == Error::Code::TargetGone);
+  if (expected)
     log::debug("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
   else if (!done)
     log::error("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
+}
+
+// --- Who comes from somebody else.
+
+namespace {
+
+// `task` is stopped in a gate that nobody comes to any more. Where it waits there, an interruption has it
+// wait anew.
+Result<void> send_home(SeizedTask& task, RemoteAddress gate) {
+  for (int attempt = 0; attempt < kGateTries; ++attempt) {
+    TRY_ASSIGN(const Registers registers, task.registers());
+    std::int64_t result = 0;
+    const arch::GateState state = arch::gate_state(registers, gate, result);
+    if (state == arch::GateState::Elsewhere) return {};
+    if (state == arch::GateState::Done) TRY(task.set_registers(arch::leave_gate(registers, gate)));
+    TRY(task.resume());
+    short_pause(attempt);
+    TRY(task.stop(within(kStopTime)));
+  }
+  return fail(Error::system(fmt::format("task {} in an old gate", task.tid()), ETIMEDOUT));
+}
+
+}  // namespace
+
+Result<void> InjectedParasite::check_home(SeizedTask& task, const Registers& registers, pid_t pid,
+                                          const RemoteRange& vdso) {
+  const RemoteAddress pc = arch::program_counter(registers);
+  if (vdso.contains(pc)) {
+    const auto code = parasite::gate().code;
+    const RemoteAddress gate = vdso.start + (vdso.size() - code.size());
+    if (pc < gate) return {};
+    std::vector<std::byte> tail(code.size());
+    TRY(read_memory(pid, gate, tail), "vDSO");
+    if (!has_magic(tail, tail.size() - sizeof parasite::kMagic)) return {};
+    // Another version's goes home when its time is over.
+    if (std::ranges::equal(tail, code)) TRY(send_home(task, gate));
+  } else if (!in_a_blob(pid, pc)) {
+    return {};
+  }
+  return fail(Error::conflict(
+      fmt::format("task {} has not come home yet from an earlier run that was killed", task.tid())));
 }
 
 // --- Getting in.
@@ -131,12 +174,17 @@ Result<InjectedParasite> InjectedParasite::begin(SeizedTask& task, RobustList& r
   const Registers map = parasite.call_registers(
       SYS_mmap, {0, len_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, ~std::uint64_t{0}, 0},
       len_bytes);
-  // Registers first: from here on the way leads home, and sigreturn unblocks what is blocked next.
-  TRY(task.set_registers(map));
-  TRY(task.set_blocked(kAllSignals));
-  parasite.sent_.restart();
-  TRY(task.resume());
+  TRY(parasite.enter_gate(map));
   return parasite;
+}
+
+// Registers first: from here on the way leads home, and sigreturn unblocks what is blocked next.
+Result<void> InjectedParasite::enter_gate(const Registers& registers) {
+  TRY(task_->set_registers(registers));
+  TRY(task_->set_blocked(kAllSignals));
+  sent_ = true;
+  since_sent_.restart();
+  return task_->resume();
 }
 
 Result<void> InjectedParasite::find_gate(const RemoteRange& vdso) {
@@ -145,14 +193,9 @@ Result<void> InjectedParasite::find_gate(const RemoteRange& vdso) {
   TRY(read_memory(injection_.pid, vdso.start, image), "vDSO");
   TRY_ASSIGN(const std::size_t at, arch::gate_offset(image, code.size()));
   gate_ = vdso.start + at;
-  const RemoteAddress pc = arch::program_counter(state_.registers);
-  const bool stale = has_magic(image, image.size() - sizeof parasite::kMagic);
-  if ((stale && pc >= gate_ && pc < vdso.end) || in_a_blob(injection_.pid, pc))
-    return fail(Error::conflict(
-        fmt::format("task {} has not come home yet from an earlier run that was killed", task_->tid())));
-  // A dead bpfckpt's gate is nothing to put back.
   gate_before_.assign(image.begin() + static_cast<std::ptrdiff_t>(at), image.end());
-  if (stale) std::ranges::fill(gate_before_, std::byte{0});
+  // A dead bpfckpt's gate is nothing to put back.
+  if (has_magic(image, image.size() - sizeof parasite::kMagic)) std::ranges::fill(gate_before_, std::byte{0});
   return {};
 }
 
@@ -186,8 +229,10 @@ Result<void> InjectedParasite::build_frame_below(const Continuation& home, Remot
         Error::unsupported("no room below the stack for a signal frame: " + written.error().message()));
   frame_ = frame.frame;
   // A filter may forbid rt_sigtimedwait() once we are dead and it is no longer suspended.
-  scratch_ = injection_.seccomp ? RemoteAddress() : scratch_at;
-  spins_ = spins(injection_.gate_wait);
+  if (injection_.seccomp)
+    spins_ = spins(injection_.gate_wait);
+  else
+    scratch_ = scratch_at;
   return {};
 }
 
@@ -218,14 +263,17 @@ Result<std::int64_t> InjectedParasite::finish_call() {
     TRY_ASSIGN(const Registers registers, task_->registers());
     std::int64_t result = 0;
     const auto state = arch::gate_state(registers, gate_, result);
-    if (state == arch::GateState::Done) return result;
+    if (state == arch::GateState::Done) {
+      sent_ = false;
+      return result;
+    }
     const RemoteAddress pc = arch::program_counter(registers);
     const bool still_in_blob = area_ && area_->range().contains(pc);
     if (state == arch::GateState::Elsewhere && !still_in_blob) {
       TRY(is_home());
       return fail(Error::conflict(
           fmt::format("task {} went on by itself: this machine was too busy to get back to it for {} ms",
-                      task_->tid(), sent_.us() / 1000)));
+                      task_->tid(), since_sent_.us() / 1000)));
     }
     TRY(task_->resume());
     short_pause(attempt);
@@ -233,10 +281,13 @@ Result<std::int64_t> InjectedParasite::finish_call() {
   return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
 }
 
-// It went home by itself, and is stopped on its way from there. The gate has unmapped the area and restored
-// mask and registers; what stays are some bytes on a dead stack and the code of the gate.
+// It went home by itself, and is stopped on its way from there: nothing of what it is and has now is ours.
+// The gate has unmapped the area (under seccomp, not that of an mmap()) and restored mask and registers; what
+// stays are some bytes on a dead stack and the code of the gate.
 Result<void> InjectedParasite::is_home() {
   stage_ = Stage::None;
+  sent_ = false;
+  area_.reset();
   if (state_.dispatch.mode != 0) TRY(task_->set_syscall_user_dispatch(state_.dispatch));
   if (injection_.seccomp) TRY(task_->set_options(0));
   return {};
@@ -266,7 +317,7 @@ Result<void> InjectedParasite::place() {
   const SlotView slot = area_->slot(0);
   slot.slot->frame = frame_.value();
   slot.slot->scratch = scratch_.value();
-  area_->header().gate_spins = spins(injection_.leave_wait);
+  if (injection_.seccomp) area_->header().gate_spins = spins(injection_.leave_wait);
   TRY(task_->set_registers(arch::enter_blob(state_.registers, {.area = base,
                                                                .area_len_bytes = area_->range().size(),
                                                                .slot = slot.address,
@@ -286,9 +337,9 @@ Result<void> InjectedParasite::begin_cure() {
   }
   Batch leave = batch();
   leave.leave();
-  sent_.restart();
   TRY(leave.submit());
-  leaving_ = true;
+  sent_ = true;
+  since_sent_.restart();
   return {};
 }
 
@@ -320,9 +371,7 @@ Result<void> InjectedParasite::put_back() {
 
 // One call through the gate, from wherever the thread is stopped.
 Result<std::int64_t> InjectedParasite::call(long nr, std::array<std::uint64_t, 6> args) {
-  TRY(task_->set_registers(call_registers(nr, args, 0)));
-  sent_.restart();
-  TRY(task_->resume());
+  TRY(enter_gate(call_registers(nr, args, 0)));
   return finish_call();
 }
 
@@ -333,6 +382,18 @@ Result<void> InjectedParasite::abandon() {
     stage_ = Stage::None;
     return {};
   }
+  if (sent_) {
+    const bool leaving = stage_ == Stage::Placed;
+    auto result = finish_call();
+    if (!result && result.error().code() == Error::Code::Conflict)
+      return {};  // it is home, which is all we want
+    if (!result) return fail(std::move(result.error()));
+    area_.reset();
+    if (!leaving && !parasite::is_error(*result))
+      TRY(call(SYS_munmap, {static_cast<std::uint64_t>(*result),
+                            Area::size_for(std::span(&injection_.slot, 1)), 0, 0, 0, 0}));
+    return put_back();
+  }
   if (!task_->stopped()) TRY(task_->stop(within(kStopTime)));
   if (stage_ == Stage::Placed && area_) {
     const parasite::Slot& slot = *area_->slot(0).slot;
@@ -340,15 +401,8 @@ Result<void> InjectedParasite::abandon() {
     for (std::uint32_t i = 0; i < owned; ++i)
       if (slot.owned[i] >= 0)
         TRY(call(SYS_close, {static_cast<std::uint64_t>(slot.owned[i]), 0, 0, 0, 0, 0}));
-    // If it had left already nothing is mapped there, and munmap() says yes all the same.
     TRY(call(SYS_munmap, {area_->range().start.value(), area_->range().size(), 0, 0, 0, 0}));
     area_.reset();
-  } else {
-    TRY_ASSIGN(const Registers registers, task_->registers());
-    std::int64_t mapped = 0;
-    if (arch::gate_state(registers, gate_, mapped) == arch::GateState::Done && !parasite::is_error(mapped))
-      TRY(call(SYS_munmap, {static_cast<std::uint64_t>(mapped),
-                            Area::size_for(std::span(&injection_.slot, 1)), 0, 0, 0, 0}));
   }
   return put_back();
 }

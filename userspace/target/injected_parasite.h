@@ -69,11 +69,16 @@ class TaskWatch : public Watch {
 
 class InjectedParasite {
  public:
+  // To be asked of each thread before begin(), of all that share an address space before any of them begins.
+  // `task` is stopped, `registers` are its own. Error::Conflict: it has not come home yet from a bpfckpt that
+  // was killed, and what was read of it says nothing of the program: let it go, and take it again. Who waits
+  // in the dead one's gate has been sent on, and is home.
+  static Result<void> check_home(SeizedTask& task, const Registers& registers, pid_t pid,
+                                 const RemoteRange& vdso);
   // Steps 1, 2 and the start of 3. `task` is stopped, `state` was read from it then; task and robust outlive
   // the parasite, and the task stays where it is in memory. On error the task is as it was.
   // Error::Unsupported: the thread cannot take a parasite (32-bit mode, shadow stack, no room for frame or
-  // gate); Error::Conflict: it still is in a dead bpfckpt's gate or blob: let it go and try again in half a
-  // second.
+  // gate).
   static Result<InjectedParasite> begin(SeizedTask& task, RobustList& robust, const ThreadState& state,
                                         const Injection& injection);
   // Steps 3 and 4; the blob then runs. On error (ENOMEM: the target has all the mappings it may have, or its
@@ -119,6 +124,7 @@ class InjectedParasite {
   Result<void> overwrite(RemoteAddress at, std::span<const std::byte> bytes);
   // Registers for a call through the gate; after it and the result.
   Registers call_registers(long nr, std::array<std::uint64_t, 6> args, std::uint64_t unmap_bytes) const;
+  Result<void> enter_gate(const Registers& registers);
   Result<std::int64_t> finish_call();
   Result<void> is_home();
   Result<std::int64_t> call(long nr, std::array<std::uint64_t, 6> args);
@@ -131,8 +137,9 @@ class InjectedParasite {
   ThreadState state_;
   Injection injection_;
   Stage stage_ = Stage::None;
-  bool leaving_ = false;
-  Stopwatch sent_;  // when the thread went into the gate
+  // It was sent into the gate, or told to go there, and has not been fetched yet: it may be home by now.
+  bool sent_ = false;
+  Stopwatch since_sent_;
   RemoteAddress gate_;
   std::vector<std::byte> gate_before_;
   RemoteAddress frame_;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
@@ -314,8 +315,34 @@ GateState gate_state(const Registers& registers, RemoteAddress gate, std::int64_
   else if (offset > code.after_call && offset <= code.home)
     result = static_cast<std::int64_t>(registers.r15);
   else
-    return GateState::Elsewhere;
+    return offset < code.code.size() ? GateState::Leaving : GateState::Elsewhere;
   return GateState::Done;
+}
+
+Registers leave_gate(const Registers& registers, RemoteAddress gate) {
+  const parasite::Gate code = parasite::gate();
+  Registers home = outside_of_calls(registers);
+  if (registers.rip == gate.value() + code.after_call) home.r15 = registers.rax;
+  home.rip = gate.value() + code.home;
+  return home;
+}
+
+// `pause` takes from ten to well over a hundred cycles. The fastest of some tries: others were interrupted.
+std::uint64_t gate_spins_per_second() {
+  constexpr int kTries = 4;
+  constexpr std::uint64_t kRounds = 1000;
+  using Clock = std::chrono::steady_clock;
+  static const std::uint64_t measured = [] {
+    auto fastest = Clock::duration::max();
+    for (int i = 0; i < kTries; i++) {
+      const auto begin = Clock::now();
+      for (std::uint64_t rounds = kRounds; rounds != 0; rounds--) asm volatile("pause");
+      fastest = std::min(fastest, Clock::now() - begin);
+    }
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(fastest).count();
+    return kRounds * 1'000'000'000 / static_cast<std::uint64_t>(std::max<std::int64_t>(ns, 1));
+  }();
+  return measured;
 }
 
 Registers enter_sigreturn(const Registers& base, RemoteAddress gate, RemoteAddress frame) {
