@@ -90,7 +90,7 @@ while killed < ROUNDS:
     if completed > 10 * ROUNDS:
         ckpt.fail(f"only {killed} dumps were caught alive")
     alive(pids, f"after round {number}")
-    # Who stands in its gate takes a second to go home, on its way out five.
+    # Who stands in its gate takes a second to go home, on its way out ten.
     ckpt.wait_until("the target to be as it was", lambda: facts(pids) == before, 60)
     if os.path.exists(os.path.join(images, "manifest")):
         status, text = ckpt.run([ckpt.BPFCKPT, "verify", "-D", images])

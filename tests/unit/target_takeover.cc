@@ -35,9 +35,12 @@ std::string snapshot(pid_t pid) {
   return text;
 }
 
-InjectedParasite take(SeizedTask& task, RobustList& robust, Injection injection = {}) {
+InjectedParasite take(SeizedTask& task, RobustList& robust, Injection injection = {},
+                      std::chrono::seconds leave_wait = std::chrono::seconds{60}) {
   injection.pid = task.tid();
   injection.vdso = victim::vdso_of(task.tid());
+  injection.gate_wait = 60s;  // however busy the machine is
+  injection.leave_wait = leave_wait;
   auto state = task.state(true);
   REQUIRE(state);
   REQUIRE(InjectedParasite::check_home(task, state->registers, injection.pid, injection.vdso));
@@ -332,9 +335,21 @@ TEST_CASE("who went home by itself is not touched any more") {
     REQUIRE(task);
     REQUIRE(task->stop(within(5s)));
     frozen_at = count->rounds;
-    auto parasite = take(*task, robust);
+    auto parasite = take(*task, robust, {}, 1s);
     REQUIRE(parasite.begin_cure());
     until(runs);
+  }
+  SUBCASE("nor one that is still on its way in") {
+    Waiter waiter;
+    RobustList robust;
+    auto task = SeizedTask::seize(waiter, process.pid());
+    REQUIRE(task);
+    REQUIRE(task->stop(within(5s)));
+    frozen_at = count->rounds;
+    const auto state = task->state(true);
+    const auto parasite = InjectedParasite::begin(*task, robust, *state,
+                                                  {.pid = process.pid(), .vdso = vdso, .gate_wait = 60s});
+    REQUIRE_MESSAGE(parasite, parasite.error().message());
   }
   SUBCASE("or waits for the next one") {
     // The first bpfckpt is killed on the way in.
@@ -362,6 +377,8 @@ TEST_CASE("who went home by itself is not touched any more") {
     CHECK(home.error().code() == Error::Code::Conflict);
     const auto now = task->state(true);
     CHECK(InjectedParasite::check_home(*task, now->registers, process.pid(), vdso));
+    auto parasite = take(*task, robust);
+    cure(parasite);
     frozen_at = count->rounds;
   }
   until([&] { return runs() && snapshot(process.pid()) == before; });

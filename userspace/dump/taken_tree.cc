@@ -219,6 +219,9 @@ Result<void> TakenTree::place(const std::vector<pid_t>& sent) {
         (done.error().code() == Error::Code::TargetGone || done.error().code() == Error::Code::Conflict))
       return fail(std::move(done.error()).in(fmt::format("pid {}", pid)));
     if (done) continue;
+    for (auto& [guest_pid, guest] : guests_)
+      if (guest.host == pid) TRY(guest.parasite.give_back(), "pid {}", guest_pid);
+    TRY(parasite->give_back(), "pid {}", pid);
     log::warn("pid {}: read from outside: {}", pid, done.error().message());
     std::erase_if(guests_, [&](auto& guest) { return guest.second.host == pid; });
     parasites_.erase(pid);

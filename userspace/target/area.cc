@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "parasite/embedded.h"
+#include "target/futex.h"
 
 namespace bpfckpt::target {
 namespace {
@@ -117,6 +118,11 @@ void Area::close() {
   robust_ = nullptr;
   mapping_ = Mapping();
   backing_.reset();
+}
+
+void Area::declare_dead() {
+  __atomic_or_fetch(&header().lock, FUTEX_OWNER_DIED, __ATOMIC_SEQ_CST);
+  futex_wake(header().lock);
 }
 
 Header& Area::header() const {

@@ -64,6 +64,8 @@ class Area {
   std::size_t slots() const { return offsets_.size(); }
   SlotView slot(std::size_t index) const;
   parasite::Header& header() const;
+  // For whom we give up on and cannot stop: the code in the target takes us for dead.
+  void declare_dead();
 
  private:
   struct Place {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -26,16 +27,17 @@ constexpr std::chrono::milliseconds kStopTime{10'000};
 constexpr std::chrono::milliseconds kCureTime{10'000};
 // Between the continuation that a signal frame restores and what we write: room for its patch.
 constexpr std::uint64_t kPatchRoom = 64;
-constexpr int kGateTries = 1000;
+// How long a thread is tried to be found behind its call through the gate.
+constexpr std::chrono::milliseconds kGateTime{5000};
 
 bool has_magic(std::span<const std::byte> bytes, std::size_t offset) {
   return offset + sizeof parasite::kMagic <= bytes.size() &&
          std::memcmp(bytes.data() + offset, &parasite::kMagic, sizeof parasite::kMagic) == 0;
 }
 
-// A thread that a bpfckpt which is dead now sent into its blob, and which has not got home yet.
 constexpr unsigned kPidfdThread = O_EXCL;  // include/uapi/linux/pidfd.h: PIDFD_THREAD, since 6.9
 
+// A thread that a bpfckpt which is dead now sent into its blob, and which has not got home yet.
 bool in_a_blob(pid_t pid, RemoteAddress pc) {
   const RemoteAddress page(pc.value() & ~std::uint64_t{parasite::kCodeBytes - 1});
   if (pc - page >= parasite::blob().size()) return false;
@@ -47,9 +49,13 @@ std::uint64_t spins(std::chrono::seconds wait) {
   return static_cast<std::uint64_t>(wait.count()) * arch::gate_spins_per_second();
 }
 
-void short_pause(int attempt) {
-  const timespec time{.tv_sec = 0, .tv_nsec = std::min(attempt, 500) * 20'000L};
-  ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+// An interruption that comes before the thread ran at all lets it make no progress: longer from time to time.
+void pause(int attempt) {
+  std::this_thread::sleep_for(std::chrono::microseconds(20 << std::min(attempt, 13)));
+}
+
+bool is_over(Deadline deadline) {
+  return std::chrono::steady_clock::now() >= deadline;
 }
 
 // recvmsg()'s arguments in the slot's data.
@@ -77,6 +83,7 @@ InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept
   task_ = std::exchange(other.task_, nullptr);
   robust_ = other.robust_;
   sent_ = other.sent_;
+  sent_for_ = other.sent_for_;
   since_sent_ = other.since_sent_;
   state_ = std::move(other.state_);
   injection_ = other.injection_;
@@ -100,33 +107,39 @@ InjectedParasite::~InjectedParasite() {
 
 void InjectedParasite::give_up(const char* what) noexcept {
   if (stage_ == Stage::None) return;
-  auto done = abandon();
-  const bool expected = !done && (done.error().code() == Error::Code::Conflict ||
-                                  done.error().code() == Error::Code::TargetGone);
-  if (expected)
-    log::debug("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
-  else if (!done)
-    log::error("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
+  auto done = give_back();
+  if (done) return;
+  if (area_) area_->declare_dead();
+  const bool went =
+      done.error().code() == Error::Code::Conflict || done.error().code() == Error::Code::TargetGone;
+  const std::string text =
+      fmt::format("parasite of pid {} {}: {}", injection_.pid, what, done.error().message());
+  if (went)
+    log::debug("{}", text);
+  else
+    log::error("{}", text);
 }
 
 // --- Who comes from somebody else.
 
 namespace {
 
-// `task` is stopped in a gate that nobody comes to any more. Where it waits there, an interruption has it
-// wait anew.
-Result<void> send_home(SeizedTask& task, RemoteAddress gate) {
-  for (int attempt = 0; attempt < kGateTries; ++attempt) {
+// `task` is stopped in a gate or blob that nobody comes to any more. Where it waits there, an interruption
+// has it wait anew; and where its group is stopped, it would not get on by being let go.
+Result<void> send_home(SeizedTask& task, pid_t pid, RemoteAddress gate) {
+  const Deadline deadline = within(kGateTime);
+  for (int attempt = 0;; ++attempt) {
     TRY_ASSIGN(const Registers registers, task.registers());
     std::int64_t result = 0;
     const arch::GateState state = arch::gate_state(registers, gate, result);
-    if (state == arch::GateState::Elsewhere) return {};
+    if (state == arch::GateState::Elsewhere && !in_a_blob(pid, arch::program_counter(registers))) return {};
+    if (is_over(deadline))
+      return fail(Error::system(fmt::format("task {} in an old gate", task.tid()), ETIMEDOUT));
     if (state == arch::GateState::Done) TRY(task.set_registers(arch::leave_gate(registers, gate)));
     TRY(task.resume());
-    short_pause(attempt);
+    pause(attempt);
     TRY(task.stop(within(kStopTime)));
   }
-  return fail(Error::system(fmt::format("task {} in an old gate", task.tid()), ETIMEDOUT));
 }
 
 }  // namespace
@@ -134,17 +147,18 @@ Result<void> send_home(SeizedTask& task, RemoteAddress gate) {
 Result<void> InjectedParasite::check_home(SeizedTask& task, const Registers& registers, pid_t pid,
                                           const RemoteRange& vdso) {
   const RemoteAddress pc = arch::program_counter(registers);
+  const auto code = parasite::gate().code;
+  const RemoteAddress gate = vdso.start + (vdso.size() - code.size());
   if (vdso.contains(pc)) {
-    const auto code = parasite::gate().code;
-    const RemoteAddress gate = vdso.start + (vdso.size() - code.size());
     if (pc < gate) return {};
     std::vector<std::byte> tail(code.size());
     TRY(read_memory(pid, gate, tail), "vDSO");
     if (!has_magic(tail, tail.size() - sizeof parasite::kMagic)) return {};
     // Another version's goes home when its time is over.
-    if (std::ranges::equal(tail, code)) TRY(send_home(task, gate));
-  } else if (!in_a_blob(pid, pc)) {
-    return {};
+    if (std::ranges::equal(tail, code)) TRY(send_home(task, pid, gate));
+  } else {
+    if (!in_a_blob(pid, pc)) return {};
+    TRY(send_home(task, pid, gate));
   }
   return fail(Error::conflict(
       fmt::format("task {} has not come home yet from an earlier run that was killed", task.tid())));
@@ -174,15 +188,16 @@ Result<InjectedParasite> InjectedParasite::begin(SeizedTask& task, RobustList& r
   const Registers map = parasite.call_registers(
       SYS_mmap, {0, len_bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, ~std::uint64_t{0}, 0},
       len_bytes);
-  TRY(parasite.enter_gate(map));
+  TRY(parasite.enter_gate(map, SYS_mmap));
   return parasite;
 }
 
 // Registers first: from here on the way leads home, and sigreturn unblocks what is blocked next.
-Result<void> InjectedParasite::enter_gate(const Registers& registers) {
+Result<void> InjectedParasite::enter_gate(const Registers& registers, long nr) {
   TRY(task_->set_registers(registers));
   TRY(task_->set_blocked(kAllSignals));
   sent_ = true;
+  sent_for_ = nr;
   since_sent_.restart();
   return task_->resume();
 }
@@ -256,29 +271,35 @@ Registers InjectedParasite::call_registers(long nr, std::array<std::uint64_t, 6>
                                              .args = args});
 }
 
+Result<InjectedParasite::Found> InjectedParasite::stop_and_look() {
+  if (!task_->stopped()) TRY(task_->stop(within(kStopTime)));
+  TRY_ASSIGN(const Registers registers, task_->registers());
+  Found found;
+  found.state = arch::gate_state(registers, gate_, found.result);
+  found.in_blob = area_ && area_->range().contains(arch::program_counter(registers));
+  return found;
+}
+
 // Stops the thread that was sent into the gate. PTRACE_INTERRUPT may come before it ran at all: then again.
 Result<std::int64_t> InjectedParasite::finish_call() {
-  for (int attempt = 0; attempt < kGateTries; ++attempt) {
-    TRY(task_->stop(within(kStopTime)));
-    TRY_ASSIGN(const Registers registers, task_->registers());
-    std::int64_t result = 0;
-    const auto state = arch::gate_state(registers, gate_, result);
-    if (state == arch::GateState::Done) {
+  const Deadline deadline = within(kGateTime);
+  for (int attempt = 0;; ++attempt) {
+    TRY_ASSIGN(const Found found, stop_and_look());
+    if (found.state == arch::GateState::Done) {
       sent_ = false;
-      return result;
+      return found.result;
     }
-    const RemoteAddress pc = arch::program_counter(registers);
-    const bool still_in_blob = area_ && area_->range().contains(pc);
-    if (state == arch::GateState::Elsewhere && !still_in_blob) {
+    if (found.home()) {
       TRY(is_home());
       return fail(Error::conflict(
           fmt::format("task {} went on by itself: this machine was too busy to get back to it for {} ms",
                       task_->tid(), since_sent_.us() / 1000)));
     }
+    if (is_over(deadline))
+      return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
     TRY(task_->resume());
-    short_pause(attempt);
+    pause(attempt);
   }
-  return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
 }
 
 // It went home by itself, and is stopped on its way from there: nothing of what it is and has now is ours.
@@ -295,10 +316,7 @@ Result<void> InjectedParasite::is_home() {
 
 Result<void> InjectedParasite::place() {
   TRY_ASSIGN(const std::int64_t mapped, finish_call());
-  if (parasite::is_error(mapped)) {
-    TRY(put_back());
-    return fail(Error::system("mmap in the target", static_cast<int>(-mapped)));
-  }
+  if (parasite::is_error(mapped)) return fail(Error::system("mmap in the target", static_cast<int>(-mapped)));
   const auto slots = std::span(&injection_.slot, 1);
   const RemoteAddress base(static_cast<std::uint64_t>(mapped));
   const auto mode = injection_.seccomp ? parasite::kModeDumpBare : parasite::kModeDump;
@@ -309,7 +327,6 @@ Result<void> InjectedParasite::place() {
   }();
   if (!area) {
     TRY(call(SYS_munmap, {base.value(), Area::size_for(slots), 0, 0, 0, 0}));
-    TRY(put_back());
     return fail(std::move(area.error()));
   }
   area_ = std::move(*area);
@@ -329,16 +346,21 @@ Result<void> InjectedParasite::place() {
 
 // --- Getting out.
 
+// From now on the thread waits for leave_wait in its gate.
+Result<void> InjectedParasite::wait_longer() {
+  spins_ = injection_.seccomp ? spins(injection_.leave_wait) : 0;
+  if (injection_.seccomp || injection_.leave_wait == injection_.gate_wait) return {};
+  const parasite::GateScratch scratch{.no_signals = 0, .wait_s = injection_.leave_wait.count(), .wait_ns = 0};
+  return write_memory(injection_.pid, scratch_, std::as_bytes(std::span(&scratch, 1)));
+}
+
 Result<void> InjectedParasite::begin_cure() {
-  if (scratch_.value() != 0 && injection_.leave_wait != injection_.gate_wait) {
-    const parasite::GateScratch scratch{
-        .no_signals = 0, .wait_s = injection_.leave_wait.count(), .wait_ns = 0};
-    TRY(write_memory(injection_.pid, scratch_, std::as_bytes(std::span(&scratch, 1))));
-  }
+  TRY(wait_longer());
   Batch leave = batch();
   leave.leave();
   TRY(leave.submit());
   sent_ = true;
+  sent_for_ = SYS_munmap;
   since_sent_.restart();
   return {};
 }
@@ -371,31 +393,37 @@ Result<void> InjectedParasite::put_back() {
 
 // One call through the gate, from wherever the thread is stopped.
 Result<std::int64_t> InjectedParasite::call(long nr, std::array<std::uint64_t, 6> args) {
-  TRY(enter_gate(call_registers(nr, args, 0)));
+  TRY(enter_gate(call_registers(nr, args, 0), nr));
   return finish_call();
 }
 
-// Cures from outside, without the blob's help: it may be in a call that does not end, or not be there any
-// more.
-Result<void> InjectedParasite::abandon() {
+// From outside: the blob may be in a call that does not end, or not be there any more.
+Result<void> InjectedParasite::give_back() {
   if (task_->tid() == 0) {
     stage_ = Stage::None;
     return {};
   }
-  if (sent_) {
-    const bool leaving = stage_ == Stage::Placed;
-    auto result = finish_call();
-    if (!result && result.error().code() == Error::Code::Conflict)
-      return {};  // it is home, which is all we want
-    if (!result) return fail(std::move(result.error()));
-    area_.reset();
-    if (!leaving && !parasite::is_error(*result))
-      TRY(call(SYS_munmap, {static_cast<std::uint64_t>(*result),
-                            Area::size_for(std::span(&injection_.slot, 1)), 0, 0, 0, 0}));
-    return put_back();
+  Found found;
+  const Deadline deadline = within(kGateTime);
+  for (int attempt = 0;; ++attempt) {
+    TRY_ASSIGN(found, stop_and_look());
+    const bool leaving = found.state == arch::GateState::Leaving;
+    if (!leaving && !(sent_ && found.in_blob)) break;
+    if (!leaving && is_over(deadline)) break;
+    if (is_over(deadline))
+      return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
+    TRY(task_->resume());
+    pause(attempt);
   }
-  if (!task_->stopped()) TRY(task_->stop(within(kStopTime)));
-  if (stage_ == Stage::Placed && area_) {
+  // Where begin() failed before it sent the thread away, it is still where it was frozen.
+  if (found.home() && (sent_ || stage_ == Stage::Placed)) return is_home();
+  const bool done = sent_ && found.state == arch::GateState::Done;
+  if (done && sent_for_ == SYS_munmap) area_.reset();
+  if (done && sent_for_ == SYS_mmap && !parasite::is_error(found.result))
+    TRY(call(SYS_munmap, {static_cast<std::uint64_t>(found.result),
+                          Area::size_for(std::span(&injection_.slot, 1)), 0, 0, 0, 0}));
+  if (area_) {
+    TRY(wait_longer());
     const parasite::Slot& slot = *area_->slot(0).slot;
     const auto owned = std::min(slot.owned_count, parasite::kOwnedMax);
     for (std::uint32_t i = 0; i < owned; ++i)

@@ -81,14 +81,14 @@ class InjectedParasite {
   // gate).
   static Result<InjectedParasite> begin(SeizedTask& task, RobustList& robust, const ThreadState& state,
                                         const Injection& injection);
-  // Steps 3 and 4; the blob then runs. On error (ENOMEM: the target has all the mappings it may have, or its
-  // RLIMIT_AS is reached) the task is as it was, stopped. Error::Conflict: it waited in vain (gate_wait),
-  // went home and is stopped somewhere on its way from there.
+  // Steps 3 and 4; the blob then runs. Error ENOMEM: the target has all the mappings it may have, or its
+  // RLIMIT_AS is reached; ETIMEDOUT: it does not run. Error::Conflict: it waited in vain (gate_wait), went
+  // home and is stopped somewhere on its way from there.
   Result<void> place();
 
   InjectedParasite(InjectedParasite&& other) noexcept;
   InjectedParasite& operator=(InjectedParasite&& other) noexcept;
-  ~InjectedParasite();  // cures as well as it can; errors are logged
+  ~InjectedParasite();  // give_back(); errors are logged
 
   Batch batch() const { return Batch(area_->slot(0)); }
   TaskWatch watch() const { return TaskWatch(*task_); }
@@ -99,6 +99,9 @@ class InjectedParasite {
   // begin(). Error::Conflict: as for place() (leave_wait).
   Result<void> begin_cure();
   Result<void> cure();
+  // After an error: as cure(), without the blob's help, wherever the thread is; whoever goes through its gate
+  // before it. Error::Conflict: as for place().
+  Result<void> give_back();
 
   // Gives the target a duplicate of a descriptor of ours, to be closed by the blob if we die, and else by
   // drop_fd(). Its use counts as the target's: RLIMIT_FSIZE must be unlimited (a signal would be sent to it).
@@ -124,12 +127,19 @@ class InjectedParasite {
   Result<void> overwrite(RemoteAddress at, std::span<const std::byte> bytes);
   // Registers for a call through the gate; after it and the result.
   Registers call_registers(long nr, std::array<std::uint64_t, 6> args, std::uint64_t unmap_bytes) const;
-  Result<void> enter_gate(const Registers& registers);
+  Result<void> enter_gate(const Registers& registers, long nr);
+  struct Found {
+    arch::GateState state = arch::GateState::Elsewhere;
+    bool in_blob = false;
+    std::int64_t result = 0;  // of the call through the gate, where that is done
+    bool home() const { return state == arch::GateState::Elsewhere && !in_blob; }
+  };
+  Result<Found> stop_and_look();
   Result<std::int64_t> finish_call();
   Result<void> is_home();
   Result<std::int64_t> call(long nr, std::array<std::uint64_t, 6> args);
   Result<void> put_back();
-  Result<void> abandon();
+  Result<void> wait_longer();
   void give_up(const char* what) noexcept;
 
   SeizedTask* task_ = nullptr;
@@ -139,6 +149,7 @@ class InjectedParasite {
   Stage stage_ = Stage::None;
   // It was sent into the gate, or told to go there, and has not been fetched yet: it may be home by now.
   bool sent_ = false;
+  long sent_for_ = 0;  // which system call
   Stopwatch since_sent_;
   RemoteAddress gate_;
   std::vector<std::byte> gate_before_;
