@@ -58,7 +58,9 @@ pids = app.tree()
 def start_dump(images):
     os.makedirs(images)
     return ckpt.start_dump(
-        app.pid, images, "-R", "-v4", "-o", "dump.log", spoiled="it is stopped", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        app.pid, images, "-R", "-v4", "-o", "dump.log", spoiled="it is stopped",
+        # A stopped member has the kernel end a process group whose parent goes: not the group of all tests.
+        process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )
 
 

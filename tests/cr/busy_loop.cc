@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that computes all the time goes on computing where it was, and no step is lost or done twice.
+#include <unistd.h>
+
 #include <atomic>
 #include <thread>
 
 #include "harness/cr_test.h"
 
 void cr::test() {
-  std::atomic<bool> stop{false};
+  std::atomic<bool> started{false}, stop{false};
   std::uint64_t steps = 0, sum = 0;
   std::thread worker([&] {
+    started = true;
     while (!stop.load(std::memory_order_relaxed)) {
       ++steps;
       sum += steps;
     }
   });
+  while (!started) ::usleep(100);
   checkpoint_here();
   stop = true;
   worker.join();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// ctest-timeout: 120
 // More targets than one reading of the collector holds, by one number each and by many instances.
 #include <sys/epoll.h>
 #include <sys/resource.h>
