@@ -27,8 +27,10 @@ constexpr std::chrono::milliseconds kStopTime{10'000};
 constexpr std::chrono::milliseconds kCureTime{10'000};
 // Between the continuation that a signal frame restores and what we write: room for its patch.
 constexpr std::uint64_t kPatchRoom = 64;
-// How long a thread is tried to be found behind its call through the gate.
+// How long a thread has for its call through the gate. Who does not run at all (a frozen control group) is
+// looked for that long once for all that were sent together, and each of them a few times.
 constexpr std::chrono::milliseconds kGateTime{5000};
+constexpr int kLeastLooks = 4;
 
 bool has_magic(std::span<const std::byte> bytes, std::size_t offset) {
   return offset + sizeof parasite::kMagic <= bytes.size() &&
@@ -52,6 +54,11 @@ std::uint64_t spins(std::chrono::seconds wait) {
 // An interruption that comes before the thread ran at all lets it make no progress: longer from time to time.
 void pause(int attempt) {
   std::this_thread::sleep_for(std::chrono::microseconds(20 << std::min(attempt, 13)));
+}
+
+std::int64_t ms_since(Deadline moment) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - moment)
+      .count();
 }
 
 bool is_over(Deadline deadline) {
@@ -84,7 +91,7 @@ InjectedParasite& InjectedParasite::operator=(InjectedParasite&& other) noexcept
   robust_ = other.robust_;
   sent_ = other.sent_;
   sent_for_ = other.sent_for_;
-  since_sent_ = other.since_sent_;
+  sent_at_ = other.sent_at_;
   state_ = std::move(other.state_);
   injection_ = other.injection_;
   stage_ = std::exchange(other.stage_, Stage::None);
@@ -198,7 +205,7 @@ Result<void> InjectedParasite::enter_gate(const Registers& registers, long nr) {
   TRY(task_->set_blocked(kAllSignals));
   sent_ = true;
   sent_for_ = nr;
-  since_sent_.restart();
+  sent_at_ = std::chrono::steady_clock::now();
   return task_->resume();
 }
 
@@ -282,7 +289,6 @@ Result<InjectedParasite::Found> InjectedParasite::stop_and_look() {
 
 // Stops the thread that was sent into the gate. PTRACE_INTERRUPT may come before it ran at all: then again.
 Result<std::int64_t> InjectedParasite::finish_call() {
-  const Deadline deadline = within(kGateTime);
   for (int attempt = 0;; ++attempt) {
     TRY_ASSIGN(const Found found, stop_and_look());
     if (found.state == arch::GateState::Done) {
@@ -293,9 +299,9 @@ Result<std::int64_t> InjectedParasite::finish_call() {
       TRY(is_home());
       return fail(Error::conflict(
           fmt::format("task {} went on by itself: this machine was too busy to get back to it for {} ms",
-                      task_->tid(), since_sent_.us() / 1000)));
+                      task_->tid(), ms_since(sent_at_))));
     }
-    if (is_over(deadline))
+    if (attempt >= kLeastLooks && is_over(sent_at_ + kGateTime))
       return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
     TRY(task_->resume());
     pause(attempt);
@@ -361,7 +367,7 @@ Result<void> InjectedParasite::begin_cure() {
   TRY(leave.submit());
   sent_ = true;
   sent_for_ = SYS_munmap;
-  since_sent_.restart();
+  sent_at_ = std::chrono::steady_clock::now();
   return {};
 }
 
@@ -408,8 +414,8 @@ Result<void> InjectedParasite::give_back() {
   for (int attempt = 0;; ++attempt) {
     TRY_ASSIGN(found, stop_and_look());
     const bool leaving = found.state == arch::GateState::Leaving;
-    if (!leaving && !(sent_ && found.in_blob)) break;
-    if (!leaving && is_over(deadline)) break;
+    const bool told_to_leave = sent_ && found.in_blob;
+    if (!leaving && (!told_to_leave || is_over(deadline))) break;
     if (is_over(deadline))
       return fail(Error::system(fmt::format("task {} in the gate", task_->tid()), ETIMEDOUT));
     TRY(task_->resume());

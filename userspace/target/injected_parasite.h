@@ -32,7 +32,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/stopwatch.h"
 #include "parasite/protocol.h"
 #include "target/arch.h"
 #include "target/area.h"
@@ -150,7 +149,7 @@ class InjectedParasite {
   // It was sent into the gate, or told to go there, and has not been fetched yet: it may be home by now.
   bool sent_ = false;
   long sent_for_ = 0;  // which system call
-  Stopwatch since_sent_;
+  std::chrono::steady_clock::time_point sent_at_;
   RemoteAddress gate_;
   std::vector<std::byte> gate_before_;
   RemoteAddress frame_;
