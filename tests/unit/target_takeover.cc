@@ -12,7 +12,7 @@
 #include <chrono>
 #include <thread>
 
-#include "harness/victim.h"
+#include "harness/stopped.h"
 #include "target/freeze.h"
 #include "target/injected_parasite.h"
 #include "target/memory.h"
@@ -21,50 +21,21 @@ namespace bpfckpt::target {
 namespace {
 
 using namespace std::chrono_literals;
+using victim::cure;
+using victim::patient;
 using victim::proc;
 using victim::Process;
 using victim::Shared;
+using victim::snapshot;
 using victim::status_line;
+using victim::Stopped;
+using victim::take;
 using victim::until;
-
-std::string snapshot(pid_t pid) {
-  std::string text = victim::text_of(proc(pid, "maps"));
-  for (const pid_t fd : victim::numbers_in(proc(pid, "fd"))) text += std::to_string(fd) + " ";
-  for (const char* line : {"SigBlk", "SigCgt", "SigPnd", "ShdPnd", "State", "TracerPid"})
-    text += status_line(pid, line) + "\n";
-  return text;
-}
-
-InjectedParasite take(SeizedTask& task, RobustList& robust, Injection injection = {},
-                      std::chrono::seconds leave_wait = std::chrono::seconds{60}) {
-  injection.pid = task.tid();
-  injection.vdso = victim::vdso_of(task.tid());
-  injection.gate_wait = 60s;  // however busy the machine is
-  injection.leave_wait = leave_wait;
-  auto state = task.state(true);
-  REQUIRE(state);
-  REQUIRE(InjectedParasite::check_home(task, state->registers, injection.pid, injection.vdso));
-  auto parasite = InjectedParasite::begin(task, robust, *state, injection);
-  REQUIRE_MESSAGE(parasite, parasite.error().message());
-  const auto placed = parasite->place();
-  REQUIRE_MESSAGE(placed, placed.error().message());
-  return std::move(*parasite);
-}
-
-void cure(InjectedParasite& parasite) {
-  REQUIRE(parasite.begin_cure());
-  const auto cured = parasite.cure();
-  REQUIRE_MESSAGE(cured, cured.error().message());
-}
 
 // Takes a process over in the middle of a call, runs a batch, lets it go.
 void visit(pid_t pid, Injection injection = {}) {
-  Waiter waiter;
-  RobustList robust;
-  auto task = SeizedTask::seize(waiter, pid);
-  REQUIRE(task);
-  REQUIRE(task->stop(within(5s)));
-  auto parasite = take(*task, robust, injection);
+  Stopped stopped(pid);
+  auto parasite = stopped.take(patient(injection));
   Batch batch = parasite.batch();
   const Entry id = batch.call(SYS_getpid);
   auto watch = parasite.watch();
@@ -162,12 +133,8 @@ TEST_CASE("the target writes its own memory into a file of ours") {
   const std::string before = snapshot(process.pid());
   const Fd file(::memfd_create("image", MFD_CLOEXEC));
   {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    auto parasite = take(*task, robust);
+    Stopped stopped(process.pid());
+    auto parasite = stopped.take();
     const auto fd = parasite.receive_fd(file.get());
     REQUIRE_MESSAGE(fd, fd.error().message());
     Batch batch = parasite.batch();
@@ -204,12 +171,8 @@ TEST_CASE("a target that cannot take a descriptor says why and stays whole") {
   const std::string before = snapshot(process.pid());
   const Fd file(::memfd_create("image", MFD_CLOEXEC));
   {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    auto parasite = take(*task, robust);
+    Stopped stopped(process.pid());
+    auto parasite = stopped.take();
     const auto fd = parasite.receive_fd(file.get());
     REQUIRE(!fd);
     if (expected == RLIMIT_FSIZE)
@@ -229,12 +192,8 @@ TEST_CASE("a dropped parasite cures, even out of a call that does not end") {
   until([&] { return status_line(process.pid(), "State")[0] == 'S'; });
   const std::string before = snapshot(process.pid());
   {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    auto parasite = take(*task, robust);
+    Stopped stopped(process.pid());
+    auto parasite = stopped.take();
     Batch batch = parasite.batch();
     const auto pair = batch.reserve(8);
     batch.own_ints(batch.call(SYS_pipe2, *pair, 0), *pair);
@@ -248,143 +207,6 @@ TEST_CASE("a dropped parasite cures, even out of a call that does not end") {
   until([&] { return snapshot(process.pid()) == before; });
 }
 
-TEST_CASE("who waits in its gate in vain goes home, whole, and waits longer where it is told so") {
-  Process process([] {
-    for (;;) ::pause();
-    return 0;
-  });
-  const auto is_in = [&](long call) {
-    return victim::text_of(proc(process.pid(), "syscall")).starts_with(fmt::format("{} ", call));
-  };
-  until([&] { return is_in(SYS_pause); });
-  const std::string before = snapshot(process.pid());
-  const auto vdso = victim::vdso_of(process.pid());
-  {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    const auto state = task->state(true);
-    auto parasite =
-        InjectedParasite::begin(*task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 1s});
-    REQUIRE_MESSAGE(parasite, parasite.error().message());
-    until([&] { return is_in(SYS_pause); });
-    const auto placed = parasite->place();
-    REQUIRE(!placed);
-    CHECK(placed.error().code() == Error::Code::Conflict);
-  }
-  until([&] { return snapshot(process.pid()) == before; });
-  {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    const auto state = task->state(true);
-    auto parasite = InjectedParasite::begin(
-        *task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 120s, .leave_wait = 60s});
-    REQUIRE_MESSAGE(parasite, parasite.error().message());
-    until([&] { return is_in(SYS_rt_sigtimedwait); });
-    std::this_thread::sleep_for(1500ms);
-    const auto placed = parasite->place();
-    REQUIRE_MESSAGE(placed, placed.error().message());
-    REQUIRE(parasite->begin_cure());
-    until([&] { return is_in(SYS_rt_sigtimedwait); });
-    std::this_thread::sleep_for(1500ms);
-    const auto cured = parasite->cure();
-    CHECK_MESSAGE(cured, cured.error().message());
-  }
-  until([&] { return snapshot(process.pid()) == before; });
-}
-
-// Its rounds are counted in a register and in memory: who is set back has lost some here and not there.
-TEST_CASE("who went home by itself is not touched any more") {
-  struct Count {
-    std::atomic<std::uint64_t> rounds{0};
-    std::atomic<bool> set_back{false};
-  };
-  Shared<Count> count;
-  Process process([&] {
-    for (std::uint64_t own = 0;; ++own)
-      if (count->rounds.fetch_add(1) != own) count->set_back = true;
-    return 0;
-  });
-  until([&] { return count->rounds > 1000; });
-  const std::string before = snapshot(process.pid());
-  const auto vdso = victim::vdso_of(process.pid());
-  std::uint64_t frozen_at = 0;
-  const auto runs = [&] { return count->rounds > frozen_at + 1000; };
-  SUBCASE("on its way in") {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    frozen_at = count->rounds;
-    const auto state = task->state(true);
-    const auto parasite =
-        InjectedParasite::begin(*task, robust, *state, {.pid = process.pid(), .vdso = vdso, .gate_wait = 1s});
-    REQUIRE_MESSAGE(parasite, parasite.error().message());
-    until(runs);
-  }
-  SUBCASE("on its way out") {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    frozen_at = count->rounds;
-    auto parasite = take(*task, robust, {}, 1s);
-    REQUIRE(parasite.begin_cure());
-    until(runs);
-  }
-  SUBCASE("nor one that is still on its way in") {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    frozen_at = count->rounds;
-    const auto state = task->state(true);
-    const auto parasite = InjectedParasite::begin(*task, robust, *state,
-                                                  {.pid = process.pid(), .vdso = vdso, .gate_wait = 60s});
-    REQUIRE_MESSAGE(parasite, parasite.error().message());
-  }
-  SUBCASE("or waits for the next one") {
-    // The first bpfckpt is killed on the way in.
-    Process killed([&] {
-      Waiter waiter;
-      RobustList robust;
-      auto task = SeizedTask::seize(waiter, process.pid());
-      if (!task->stop(within(5s))) return 1;
-      const auto state = task->state(true);
-      const auto parasite = InjectedParasite::begin(*task, robust, *state,
-                                                    {.pid = process.pid(), .vdso = vdso, .gate_wait = 3600s});
-      ::raise(SIGKILL);
-      return 1;
-    });
-    CHECK(WIFSIGNALED(killed.join()));
-    until([&] { return status_line(process.pid(), "SigBlk") != "0000000000000000"; });
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task);
-    REQUIRE(task->stop(within(5s)));
-    const auto state = task->state(true);
-    const auto home = InjectedParasite::check_home(*task, state->registers, process.pid(), vdso);
-    REQUIRE(!home);
-    CHECK(home.error().code() == Error::Code::Conflict);
-    const auto now = task->state(true);
-    CHECK(InjectedParasite::check_home(*task, now->registers, process.pid(), vdso));
-    auto parasite = take(*task, robust);
-    cure(parasite);
-    frozen_at = count->rounds;
-  }
-  until([&] { return runs() && snapshot(process.pid()) == before; });
-  CHECK(!count->set_back);
-}
-
 TEST_CASE("what has no mapping to spare is refused and stays whole") {
   Process process([] {
     rlimit none{.rlim_cur = 1, .rlim_max = 1};
@@ -395,15 +217,9 @@ TEST_CASE("what has no mapping to spare is refused and stays whole") {
   until([&] { return status_line(process.pid(), "State")[0] == 'S'; });
   const std::string before = snapshot(process.pid());
   {
-    Waiter waiter;
-    RobustList robust;
-    auto task = SeizedTask::seize(waiter, process.pid());
-    REQUIRE(task->stop(within(5s)));
-    auto state = task->state(true);
-    auto parasite = InjectedParasite::begin(*task, robust, *state,
-                                            {.pid = process.pid(), .vdso = victim::vdso_of(process.pid())});
-    REQUIRE(parasite);
-    const auto placed = parasite->place();
+    Stopped stopped(process.pid());
+    auto parasite = stopped.send(patient());
+    const auto placed = parasite.place();
     REQUIRE(!placed);
     CHECK(placed.error().err() == ENOMEM);
   }

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "dump/aio_rings.h"
-#include "parasite/protocol.h"
 
 namespace bpfckpt::dump {
 namespace {
@@ -18,8 +17,6 @@ constexpr std::chrono::milliseconds kAioPatience{1000};
 
 // How long the tree runs before it is caught again.
 constexpr std::array kPauses = {2ms, 5ms, 10ms, 20ms, 30ms, 50ms, 70ms, 100ms, 100ms, 100ms};
-// How long its threads wait in their gates for us at first, and where that was too short.
-constexpr std::chrono::seconds kGateWait{parasite::kGateWaitS}, kLongGateWait{10};
 
 Result<void> catch_once(const Catching& with, pb::Stats& stats, CaughtTree& caught) {
   caught.frozen.restart();
@@ -59,9 +56,7 @@ Result<void> catch_tree(const Catching& with, const std::function<Result<void>(c
     stats.set_model_us(judging.us());
     if (done) {
       done = take_over(caught, gate_wait, stats);
-      const bool again = !done && (done.error().code() == Error::Code::Conflict ||
-                                   done.error().code() == Error::Code::TargetGone);
-      if (!again) return done;
+      if (done || !target::went_on(done.error())) return done;
       gate_wait = kLongGateWait;
     }
     if (pause == kPauses.end()) return done;

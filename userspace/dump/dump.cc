@@ -197,6 +197,7 @@ Result<pb::Stats> dump(const Options& options) {
   pb::Manifest manifest;
   TRY(keep_machine(writer, special, manifest));
   TRY(options.at_stage("pre-dump"));
+  target::InjectedParasite::prepare();
   target::Waiter waiter;
   target::RobustList robust;
 

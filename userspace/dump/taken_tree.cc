@@ -16,9 +16,6 @@ namespace {
 // A thread waits in the gate for a time, then it goes home: so many are sent there before the first one is
 // fetched.
 constexpr std::size_t kSentAtOnce = 64;
-// On the way out nothing can be tried again: all that was taken would be of no use. And who goes home by
-// itself under seccomp leaves its area behind.
-constexpr std::chrono::seconds kLongWait{10};
 
 std::string siginfo_bytes(const siginfo_t& info) {
   return {reinterpret_cast<const char*>(&info), sizeof info};
@@ -168,8 +165,10 @@ Result<void> TakenTree::inject(const Model& model, std::chrono::seconds gate_wai
                             target::RemoteAddress(thread.sigaltstack().sp() + thread.sigaltstack().size())};
     injection.seccomp = thread.seccomp_mode() != 0;
     injection.restart = restart_of(thread);
-    injection.gate_wait = injection.seccomp ? kLongWait : gate_wait;
-    injection.leave_wait = kLongWait;
+    // Under seccomp who goes home by itself leaves its area behind.
+    injection.gate_wait = injection.seccomp ? kLongGateWait : gate_wait;
+    // On the way out nothing can be tried again: all that was taken would be of no use.
+    injection.leave_wait = kLongGateWait;
     pid_t pid = static_cast<pid_t>(process.pid());
     auto home =
         target::InjectedParasite::check_home(*task, state->second.registers, injection.pid, injection.vdso);
@@ -214,11 +213,9 @@ Result<void> TakenTree::place(const std::vector<pid_t>& sent) {
     target::InjectedParasite* parasite = this->parasite(static_cast<std::uint32_t>(pid));
     if (parasite == nullptr) continue;  // a guest whose host is gone
     auto done = parasite->place();
-    // It went on by itself, and may have become anything since it was read.
-    if (!done &&
-        (done.error().code() == Error::Code::TargetGone || done.error().code() == Error::Code::Conflict))
-      return fail(std::move(done.error()).in(fmt::format("pid {}", pid)));
     if (done) continue;
+    // It may have become anything since it was read.
+    if (target::went_on(done.error())) return fail(std::move(done.error()).in(fmt::format("pid {}", pid)));
     for (auto& [guest_pid, guest] : guests_)
       if (guest.host == pid) TRY(guest.parasite.give_back(), "pid {}", guest_pid);
     TRY(parasite->give_back(), "pid {}", pid);

@@ -14,6 +14,9 @@
 
 namespace bpfckpt::dump {
 
+// How long threads wait in their gates for us, and where that is or would be too short.
+inline constexpr std::chrono::seconds kGateWait{parasite::kGateWaitS}, kLongGateWait{10};
+
 class TakenTree {
  public:
   // Freezes. The tree goes on, whole, when the object goes.
@@ -27,9 +30,8 @@ class TakenTree {
   Result<void> read_threads(Model& model);
 
   // Parasites into all living processes at the same time. A process that cannot take one is noted and left
-  // without. Error::Conflict: one waited for us in its gate for `gate_wait` and went on, or was not home yet
-  // from an earlier run that was killed; Error::TargetGone: and went on to its end. Let the tree go, and
-  // catch it again.
+  // without. An error with went_on(): one waited for us in its gate for `gate_wait`, or was not home yet from
+  // an earlier run that was killed: let the tree go, and catch it again.
   Result<void> inject(const Model& model, std::chrono::seconds gate_wait);
   // Null: the process has none.
   target::InjectedParasite* parasite(std::uint32_t pid);

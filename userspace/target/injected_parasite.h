@@ -57,6 +57,12 @@ struct Injection {
   std::chrono::seconds leave_wait{parasite::kGateWaitS};
 };
 
+// Of an error of what follows: the task is not where it was frozen any more, it went home by itself and on,
+// or is gone. Catch it again.
+inline bool went_on(const Error& error) {
+  return error.code() == Error::Code::Conflict || error.code() == Error::Code::TargetGone;
+}
+
 class TaskWatch : public Watch {
  public:
   explicit TaskWatch(SeizedTask& task) : task_(task) {}
@@ -68,6 +74,8 @@ class TaskWatch : public Watch {
 
 class InjectedParasite {
  public:
+  // Before anything is stopped: what can be measured before.
+  static void prepare() { arch::gate_spins_per_second(); }
   // To be asked of each thread before begin(), of all that share an address space before any of them begins.
   // `task` is stopped, `registers` are its own. Error::Conflict: it has not come home yet from a bpfckpt that
   // was killed, and what was read of it says nothing of the program: let it go, and take it again. Who waits
