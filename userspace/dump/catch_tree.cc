@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dump/catch_tree.h"
 
+#include <poll.h>
+
 #include <array>
 #include <thread>
 
@@ -23,6 +25,10 @@ Result<void> catch_once(const Catching& with, pb::Stats& stats, CaughtTree& caug
   TRY_ASSIGN(caught.tree,
              TakenTree::freeze(with.waiter, with.robust, with.collector, with.root, with.timeout));
   stats.set_freezing_us(caught.frozen.us());
+  // Of one that is frozen this stays as it is.
+  pollfd ended{.fd = with.root_pidfd.get(), .events = POLLIN};
+  if (::poll(&ended, 1, 0) != 0)
+    return fail(Error::target_gone(fmt::format("pid {}: ended, and is another process by now", with.root)));
   Stopwatch stage;
   TRY(with.connections.lock());
   TRY_ASSIGN(caught.model, collect_quiet(with.collector, *caught.tree, with.root, kAioPatience, caught.late));

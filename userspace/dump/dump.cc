@@ -2,6 +2,7 @@
 #include "dump/dump.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -164,6 +165,8 @@ Result<pb::Stats> dump(const Options& options) {
   pb::Stats stats;
 
   // Before: everything that needs no frozen tree.
+  const Fd root(static_cast<int>(::syscall(SYS_pidfd_open, options.root, 0)));
+  if (!root) return fail(Error::target_gone(fmt::format("pid {}: no such process", options.root)));
   TRY_ASSIGN(Collector collector, Collector::open());
   TRY_ASSIGN(image::ImageWriter writer,
              image::ImageWriter::open(options.images_dir, {.durable = options.sync}));
@@ -204,7 +207,7 @@ Result<pb::Stats> dump(const Options& options) {
   // The frozen window.
   CaughtTree caught;
   const PassOnError pass_on_error(connections);
-  const Catching catching{waiter, robust, collector, connections, options.root, options.timeout};
+  const Catching catching{waiter, robust, collector, connections, options.root, root, options.timeout};
   auto judge = [&](const Model& model) {
     return refuse(diagnose::find(model, options.policy, {.unsupported_only = true, .details_wait = true}));
   };
